@@ -1,0 +1,44 @@
+"""Entropy Workbench: see, compare and tune how language models decode.
+
+Names are imported when first used, so that `import workbench` itself stays as light as numpy.
+"""
+
+from importlib import import_module
+
+from workbench.errors import WorkbenchError
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "LanguageModel": "workbench.models",
+    "load": "workbench.models",
+    "wrap": "workbench.models",
+    "Entropies": "workbench.entropies",
+    "entropy": "workbench.entropies",
+    "LogitSketch": "workbench.traces",
+    "Trace": "workbench.traces",
+    "open_traces": "workbench.traces",
+    "read_trace": "workbench.traces",
+    "record": "workbench.traces",
+    "score": "workbench.traces",
+    "sketch_logits": "workbench.traces",
+    "Sampler": "workbench.samplers",
+}
+_SUBPACKAGES = ("models", "phases", "samplers", "traces")
+
+__all__ = ["WorkbenchError", *_HOME, *_SUBPACKAGES]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    elif name in _SUBPACKAGES:
+        value = import_module(f"workbench.{name}")
+    else:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,67 @@
+"""The command line: `workbench lab`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workbench import __version__
+from workbench.errors import WorkbenchError
+from workbench.locations import NOTEBOOKS
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def about(*, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Entropy Workbench: see, compare and tune how language models decode."""
+    if version:
+        print(__version__)
+
+
+@app.command()
+def lab(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where to work; installed notebooks are copied there if it has none.")
+    ] = None,
+    notebook: Annotated[str, typer.Option(help="The notebook to open.")] = "start_here.ipynb",
+    *,
+    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+) -> None:
+    """Open JupyterLab on the start notebook."""
+    home = _notebooks(folder)
+    environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
+    command = [sys.executable, "-m", "jupyter", "lab", str(home / notebook), f"--ServerApp.root_dir={home}"]
+    if not browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    raise typer.Exit(subprocess.call(command, env=environment))  # noqa: S603  -- our own interpreter and arguments
+
+
+def _notebooks(folder: Path | None) -> Path:
+    """The folder to serve: the checkout's own notebooks, or copies of the installed ones in the user's folder."""
+    in_checkout = not NOTEBOOKS.is_relative_to(Path(sys.prefix))
+    if folder is None and in_checkout:
+        return NOTEBOOKS
+    home = (folder or Path.cwd() / "entropy-workbench").expanduser().resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    for source in sorted(NOTEBOOKS.glob("*.ipynb")):
+        if not (home / source.name).exists():
+            shutil.copy(source, home / source.name)
+    return home
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line, not a traceback."""
+    try:
+        app()
+    except WorkbenchError as problem:
+        print(f"workbench: {problem}", file=sys.stderr)
+        raise SystemExit(1) from problem

@@ -1,0 +1,1 @@
+"""Traces: record, score, import, read and write what one decode leaves behind."""

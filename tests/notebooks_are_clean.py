@@ -1,4 +1,4 @@
-"""Fails when a notebook in notebooks/ is stored with outputs or without a kernelspec: `python -m tests.notebooks_are_clean`."""
+"""Fails when a notebook is stored with outputs or without a kernelspec: `python -m tests.notebooks_are_clean`."""
 
 from __future__ import annotations
 

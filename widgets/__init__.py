@@ -1,0 +1,27 @@
+"""What people see: panels for JupyterLab, their figures and controls.
+
+Names are imported when first used; `import widgets` alone loads neither torch nor plotly.
+"""
+
+from importlib import import_module
+
+_HOME = {
+    "Session": "widgets.session",
+    "TokenStrip": "widgets.strip",
+    "TracePanel": "widgets.panels",
+    "save_figure": "widgets.figures",
+}
+
+__all__ = ["Session", "TokenStrip", "TracePanel", "save_figure"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'widgets' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

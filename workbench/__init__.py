@@ -26,7 +26,26 @@ _HOME = {
 }
 _SUBPACKAGES = ("models", "phases", "samplers", "traces")
 
-__all__ = ["WorkbenchError", *_HOME, *_SUBPACKAGES]
+__all__ = [
+    "Entropies",
+    "LanguageModel",
+    "LogitSketch",
+    "Sampler",
+    "Trace",
+    "WorkbenchError",
+    "entropy",
+    "load",
+    "models",
+    "open_traces",
+    "phases",
+    "read_trace",
+    "record",
+    "samplers",
+    "score",
+    "sketch_logits",
+    "traces",
+    "wrap",
+]
 
 
 def __getattr__(name: str) -> object:

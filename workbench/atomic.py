@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import NamedTemporaryFile
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
-from workbench.errors import WorkbenchError
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from workbench.errors import WorkbenchError
 
 
 @contextmanager
@@ -24,17 +27,15 @@ def replacing(path: Path, error: type[WorkbenchError]) -> Iterator[Path]:
     """
     if not path.parent.is_dir():
         raise error(f"{path}: the folder {path.parent} does not exist. Create it first, or choose another.")
-    part: Path | None = None
+    part = path.parent / f".{path.name}.{uuid4().hex}.part"
     try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as handle:
-            part = Path(handle.name)
         yield part
         _flush_to_disk(part)
         os.replace(part, path)  # noqa: PTH105  -- the one call that is atomic by contract
     except OSError as problem:
         raise error(_explain(path, problem)) from problem
     finally:
-        if part is not None:
+        with suppress(OSError):
             part.unlink(missing_ok=True)
 
 

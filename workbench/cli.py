@@ -36,7 +36,10 @@ def lab(
 ) -> None:
     """Open JupyterLab on the start notebook."""
     home = _notebooks(folder)
-    environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    }
     command = [sys.executable, "-m", "jupyter", "lab", str(home / notebook), f"--ServerApp.root_dir={home}"]
     if not browser:
         command.append("--no-browser")

@@ -1,0 +1,5 @@
+"""Panels: controls, figures, and what happens on a change."""
+
+from widgets.panels.trace_panel import TracePanel
+
+__all__ = ["TracePanel"]

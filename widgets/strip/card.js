@@ -2,7 +2,7 @@
 import { visible, withSpaces } from "./tokens.js";
 
 const GAP = 8; // pixels between token and card
-const SHOWN = 10; // alternatives
+const SHOWN = 8; // alternatives
 
 // All text goes in as text nodes: a token is never markup.
 export function element(tag, className, text) {
@@ -73,12 +73,12 @@ function heading(tokens, token) {
 }
 
 function numbers(tokens, token) {
-  const list = element("dl", "ewb-card-numbers");
+  const list = element("div", "ewb-card-numbers");
   tokens.layers.forEach((layer, index) => {
     const value = tokens.value(index, token);
-    const cell = element("dd", "", formatted(layer, value));
+    const cell = element("span", "ewb-card-value", formatted(layer, value));
     if (layer.unit && Number.isFinite(value)) cell.append(element("span", "ewb-unit", ` ${layer.unit}`));
-    list.append(element("dt", "", layer.label), cell);
+    list.append(element("span", "ewb-card-name", layer.label), cell);
   });
   return list;
 }
@@ -94,7 +94,7 @@ function realised(tokens, token, items) {
 function alternatives(tokens, token, answer, title) {
   const box = element("div", "ewb-card-alternatives");
   box.append(element("div", "ewb-card-title", title));
-  if (!answer) box.append(element("div", "ewb-card-note", "…"));
+  if (!answer) box.append(element("div", "ewb-card-note ewb-waiting", "…"));
   else if (answer.error) box.append(element("div", "ewb-card-note", `Not available: ${answer.error}`));
   else if (!answer.items.length) box.append(element("div", "ewb-card-note", "None recorded"));
   else box.append(...rows(tokens, token, answer.items));
@@ -103,14 +103,14 @@ function alternatives(tokens, token, answer, title) {
 
 function rows(tokens, token, items) {
   const drawn = realised(tokens, token, items);
-  const shown = items.slice(0, SHOWN).map(([text, p], k) => row(text, p, k === drawn));
+  const shown = items.slice(0, SHOWN).map(([text, p], k) => row(withSpaces(text), p, k === drawn));
   let mass = items.slice(0, SHOWN).reduce((sum, [, p]) => sum + p, 0);
   if (drawn >= SHOWN) {
-    shown.push(row(items[drawn][0], items[drawn][1], true));
+    shown.push(row(withSpaces(items[drawn][0]), items[drawn][1], true));
     mass += items[drawn][1];
   } else if (drawn < 0) {
     const p = probability(tokens, token);
-    shown.push(row(tokens.text(token), p, true));
+    shown.push(row(withSpaces(tokens.text(token)), p, true));
     mass += Number.isNaN(p) ? 0 : p;
   }
   const rest = Math.max(0, 1 - mass);
@@ -131,7 +131,7 @@ function row(text, p, drawn) {
   const line = element("div", drawn ? "ewb-alt ewb-drawn" : "ewb-alt");
   const bar = element("span", "ewb-alt-bar");
   bar.style.width = `${Number.isNaN(p) ? 0 : Math.min(100, 100 * p)}%`;
-  line.append(bar, element("bdi", "ewb-alt-text", withSpaces(text)));
+  line.append(bar, element("bdi", "ewb-alt-text", text));
   if (drawn) line.append(element("span", "ewb-alt-drawn", "drawn"));
   line.append(element("span", "ewb-alt-p", Number.isNaN(p) ? "?" : percent(p)));
   return line;
@@ -139,7 +139,9 @@ function row(text, p, drawn) {
 
 // One line about a token, for the foot of the strip and for screen readers.
 export function summary(tokens, token, marked, markedLabel) {
-  const parts = [`Token ${token.toLocaleString("en")} “${visible(tokens.text(token))}”`, tokens.phase(token)];
+  // The two marks isolate the token's text: right-to-left letters must not turn the rest of the line around.
+  const text = `“\u2068${visible(tokens.text(token))}\u2069”`;
+  const parts = [`Token ${token.toLocaleString("en")} ${text}`, tokens.phase(token)];
   tokens.layers.forEach((layer, index) => {
     const value = formatted(layer, tokens.value(index, token));
     parts.push(`${layer.label} ${value}${layer.unit && value !== "missing" ? ` ${layer.unit}` : ""}`);

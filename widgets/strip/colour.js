@@ -1,20 +1,26 @@
 // Colours: a ramp even in OKLab (perceptual) steps for numbers, tints with a pattern for phases.
 
 const LEVELS = 256;
-// [lightness, chroma, hue in degrees] at the low and the high end; lightness alone orders them, so no hue need be told apart.
+// Stops of [lightness, chroma, hue in degrees] from low to high. Low values sink into the page, so that the text stays calm and
+// what stands out is high. Lightness alone orders the colours: no hue need be told from another.
 const RAMPS = {
-  light: { from: [0.985, 0.012, 95], to: [0.43, 0.135, 28] },
-  dark: { from: [0.24, 0.012, 40], to: [0.9, 0.125, 95] },
+  light: [[0.99, 0.008, 90], [0.75, 0.135, 65], [0.44, 0.15, 28]],
+  dark: [[0.21, 0.006, 50], [0.52, 0.125, 42], [0.92, 0.12, 95]],
 };
 const PHASE_TINTS = {
   light: { think: [0.92, 0.045, 250], answer: [0.92, 0.07, 75], marker: [0.93, 0, 0] },
   dark: { think: [0.36, 0.06, 250], answer: [0.38, 0.065, 75], marker: [0.32, 0, 0] },
 };
 const OTHER_HUES = [330, 190, 140, 20];
+const phaseColours = new Map();
 
-function srgb([lightness, chroma, hue]) {
-  const a = chroma * Math.cos((hue * Math.PI) / 180);
-  const b = chroma * Math.sin((hue * Math.PI) / 180);
+function oklab([lightness, chroma, hue]) {
+  const angle = (hue * Math.PI) / 180;
+  return [lightness, chroma * Math.cos(angle), chroma * Math.sin(angle)];
+}
+
+// OKLab to sRGB, after Björn Ottosson, "A perceptual color space for image processing" (2020).
+function srgb([lightness, a, b]) {
   const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
   const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
   const s = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3;
@@ -40,15 +46,28 @@ function contrast(one, other) {
 }
 
 // Soft ink where it reads well (WCAG AA, 4.5:1); black or white, of which one always does, elsewhere.
-function painted(lch) {
-  const paper = srgb(lch);
+function painted(lab) {
+  const paper = srgb(lab);
   const inks = [[32, 33, 36], [236, 237, 240], [0, 0, 0], [255, 255, 255]];
   const ink = inks.find((candidate) => contrast(paper, candidate) >= 4.5);
   return { paper: `rgb(${paper.join(" ")})`, ink: `rgb(${ink.join(" ")})` };
 }
 
-function ramp({ from, to }) {
-  return Array.from({ length: LEVELS }, (_, k) => painted(from.map((low, c) => low + (to[c] - low) * (k / (LEVELS - 1)))));
+// Points at equal distances in OKLab along the line through the stops.
+function ramp(stops) {
+  const line = [];
+  for (let k = 0; k < 1000; k++) {
+    const [from, share] = [Math.floor(k / 500), (k % 500) / 500];
+    line.push(oklab(stops[from].map((low, c) => low + (stops[from + 1][c] - low) * share)));
+  }
+  line.push(oklab(stops[2]));
+  const along = [0];
+  for (let k = 1; k < line.length; k++) along.push(along[k - 1] + Math.hypot(...line[k].map((x, c) => x - line[k - 1][c])));
+  let at = 0;
+  return Array.from({ length: LEVELS }, (_, level) => {
+    while (at < line.length - 1 && along[at] < (along[line.length - 1] * level) / (LEVELS - 1) - 1e-12) at++;
+    return painted(line[at]);
+  });
 }
 
 const ramps = { light: ramp(RAMPS.light), dark: ramp(RAMPS.dark) };
@@ -58,8 +77,12 @@ export function rampOf(dark) {
 }
 
 export function phaseColour(name, index, dark) {
-  const hue = OTHER_HUES[index % OTHER_HUES.length];
-  return painted((dark ? PHASE_TINTS.dark : PHASE_TINTS.light)[name] ?? (dark ? [0.36, 0.06, hue] : [0.92, 0.05, hue]));
+  const tints = dark ? PHASE_TINTS.dark : PHASE_TINTS.light;
+  const key = Object.hasOwn(tints, name) ? name : index % OTHER_HUES.length;
+  const lch = tints[key] ?? [...(dark ? [0.36, 0.06] : [0.92, 0.05]), OTHER_HUES[index % OTHER_HUES.length]];
+  const cached = `${dark} ${key}`;
+  if (!phaseColours.has(cached)) phaseColours.set(cached, painted(oklab(lch)));
+  return phaseColours.get(cached);
 }
 
 function niceAbove(x) {

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 MAX_PHASES = 255  # a phase travels as one byte
 
@@ -44,7 +46,9 @@ class Layer:
         if self.scale not in ("linear", "log"):
             raise ParameterError(f"A layer's scale is 'linear' or 'log', not {self.scale!r}.")
         if self.range is not None and not (np.isfinite(self.range).all() and self.range[0] < self.range[1]):
-            raise ParameterError(f"The range of layer {self.label!r} must be (low, high) with low < high: {self.range}.")
+            raise ParameterError(
+                f"The range of layer {self.label!r} must be (low, high) with low < high: {self.range}."
+            )
 
     def described(self, name: str) -> dict[str, Any]:
         """Everything but the values, as JSON."""
@@ -66,7 +70,9 @@ class Columns:
     Appending and packing hold a lock: JupyterLab may ask for the state from another thread while a decode appends.
     """
 
-    def __init__(self, texts: Sequence[str], phases: Sequence[str], layers: Mapping[str, Layer], epoch: int = 0) -> None:
+    def __init__(
+        self, texts: Sequence[str], phases: Sequence[str], layers: Mapping[str, Layer], epoch: int = 0
+    ) -> None:
         if "phase" in layers:
             raise ParameterError("A layer cannot be named 'phase': that is the column of phases. Choose another name.")
         self.epoch = epoch
@@ -117,7 +123,9 @@ class Columns:
 
     def _stacked(self, count: int, values: Mapping[str, npt.ArrayLike]) -> npt.NDArray[np.float32]:
         if set(values) != set(self.layers):
-            raise ParameterError(f"The strip has the layers {sorted(self.layers)}, the values are for {sorted(values)}.")
+            raise ParameterError(
+                f"The strip has the layers {sorted(self.layers)}, the values are for {sorted(values)}."
+            )
         rows = np.empty((count, len(self.layers)), dtype=np.float32)
         for column, name in enumerate(self.layers):
             layer = np.asarray(values[name], dtype=np.float64)

@@ -15,7 +15,7 @@ export class Header {
     root.append(this.node);
   }
 
-  choices(tokens, chosen) {
+  choices(tokens) {
     const offered = tokens.layers.filter((layer) => layer.selectable).map((layer) => [layer.name, layer.label]);
     this.select.replaceChildren(
       ...[...offered, ["phase", "phase"]].map(([name, label]) => {
@@ -24,7 +24,6 @@ export class Header {
         return option;
       }),
     );
-    this.select.value = chosen;
   }
 
   totals(tokens, marked, markedLabel) {

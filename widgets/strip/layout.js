@@ -10,7 +10,6 @@ export class Layout {
     this.tokens = tokens;
     this.starts = []; // first piece of each line
     this.width = 0;
-    this.done = 0; // pieces laid out
     this.widths = new Map();
     this.context = document.createElement("canvas").getContext("2d");
   }
@@ -24,13 +23,12 @@ export class Layout {
   }
 
   reset(width, font) {
-    if (this.context.font !== font) {
-      this.context.font = font;
+    if (this.font !== font) {
+      this.font = this.context.font = font;
       this.widths.clear();
     }
     this.width = width;
     this.starts = [];
-    this.done = 0;
     return this.extend();
   }
 
@@ -49,11 +47,15 @@ export class Layout {
         this.starts.push(start);
         [x, canBreak] = [0, -1];
         for (let q = start; q < p; q++) x += this.measure(text[q]);
+        if (start < p && x + this.measure(text[p]) > this.width) {
+          start = p; // a word longer than a line
+          this.starts.push(start);
+          x = 0;
+        }
       }
       if (opens[p]) canBreak = p;
       x += this.measure(text[p]);
     }
-    this.done = text.length;
     return changed;
   }
 
@@ -61,10 +63,10 @@ export class Layout {
     let width = this.widths.get(text);
     if (width === undefined) {
       if (this.widths.size > KEPT_WIDTHS) this.widths.clear();
-      width = Math.min(this.context.measureText(text).width + SPACING, this.width || Infinity);
+      width = this.context.measureText(text).width + SPACING;
       this.widths.set(text, width);
     }
-    return width;
+    return Math.min(width, this.width); // a longer one is cut off with an ellipsis
   }
 
   // The pieces of a line: [from, to).

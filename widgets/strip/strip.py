@@ -18,7 +18,7 @@ from workbench.errors import ParameterError
 Alternatives = Callable[[int], Sequence[tuple[str, float]]]
 
 _HERE = Path(__file__).parent
-_MODULES = ("tokens.js", "layout.js", "colour.js", "card.js", "header.js", "strip.js")
+_MODULES = ("tokens.js", "layout.js", "colour.js", "card.js", "header.js", "page.js", "strip.js")
 
 
 def _joined_modules() -> str:
@@ -50,7 +50,9 @@ class TokenStrip(anywidget.AnyWidget):
     _answers = traitlets.Bool(default_value=False).tag(sync=True)
 
     colour_by = traitlets.Unicode("phase", help="name of the layer that colours the tokens, or phase").tag(sync=True)
-    cursor = traitlets.Int(-1, help="the pinned token, -1 for none; an index that is not there becomes -1").tag(sync=True)
+    cursor = traitlets.Int(-1, help="the pinned token, -1 for none; an index that is not there becomes -1").tag(
+        sync=True
+    )
     hover = traitlets.Int(-1, help="the token under the pointer, -1 for none").tag(sync=True)
     marked = traitlets.Any((), help="indices of tokens that carry a mark, such as forking tokens").tag(
         sync=True, to_json=lambda indices, _: np.asarray(indices, dtype="<u4").tobytes()
@@ -68,7 +70,7 @@ class TokenStrip(anywidget.AnyWidget):
         layers: Mapping[str, Layer] | None = None,
         *,
         on_alternatives: Alternatives | None = None,
-        **traits: Any,
+        **traits: object,
     ) -> None:
         columns = Columns(texts, phases, layers or {})
         traits.setdefault("colour_by", _first_choice(columns))
@@ -116,7 +118,9 @@ class TokenStrip(anywidget.AnyWidget):
     def _known_layer(self, proposal: dict[str, Any]) -> str:
         choices = [name for name, layer in self._columns.layers.items() if layer.selectable]
         if proposal["value"] not in [*choices, "phase"]:
-            raise ParameterError(f"Nothing to colour by named {proposal['value']!r}; choose from {[*choices, 'phase']}.")
+            raise ParameterError(
+                f"Nothing to colour by named {proposal['value']!r}; choose from {[*choices, 'phase']}."
+            )
         return str(proposal["value"])
 
     @traitlets.validate("cursor", "hover")
@@ -128,7 +132,9 @@ class TokenStrip(anywidget.AnyWidget):
     def _markable(self, proposal: dict[str, Any]) -> tuple[int, ...]:
         indices = np.unique(np.asarray(proposal["value"], dtype=np.int64))
         if indices.size and (indices[0] < 0 or indices[-1] >= len(self)):
-            raise ParameterError(f"Marked tokens must lie between 0 and {len(self) - 1}: {indices[0]} to {indices[-1]}.")
+            raise ParameterError(
+                f"Marked tokens must lie between 0 and {len(self) - 1}: {indices[0]} to {indices[-1]}."
+            )
         return tuple(indices.tolist())
 
     def _receive(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:

@@ -10,8 +10,6 @@ export function visible(text) {
     const code = character.codePointAt(0);
     if (code === 10) return "↵";
     if (code === 9) return "⇥";
-    if (code < 32) return String.fromCodePoint(0x2400 + code);
-    if (code === 127) return "␡";
     return `‹U+${code.toString(16).toUpperCase().padStart(4, "0")}›`;
   });
 }

@@ -9,9 +9,12 @@ wording of a held-out problem is ever trained on.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
 
 LEVELS = range(1, 13)
 HELD_OUT_SHARE = 16  # one chain in this many belongs to the evaluation problems
@@ -234,4 +237,6 @@ def _slip(value: int, rng: Random) -> int:
 
 def conclude(problem: Problem, rng: Random) -> str:
     """The answer after the thinking."""
-    return rng.choice(("The answer is {n}.", "The result is {n}.", "It is {n}.", "We get {n}.")).format(n=problem.answer)
+    return rng.choice(("The answer is {n}.", "The result is {n}.", "It is {n}.", "We get {n}.")).format(
+        n=problem.answer
+    )

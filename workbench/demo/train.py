@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import cos, pi
 from pathlib import Path
 from random import Random
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 import typer
@@ -23,6 +22,9 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config,
 
 from workbench.demo.arithmetic import LEVELS, Problem, conclude, draw, reason, tell
 from workbench.demo.tokenizer import CONTEXT, END, THINK, THINK_END, TURN, TURN_END, build_tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MODELS = Path(__file__).parents[2] / "data" / "models"
 PROMPT_WEIGHT = 0.1

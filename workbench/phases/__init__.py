@@ -1,0 +1,1 @@
+"""Think and answer: the phases of a decode."""

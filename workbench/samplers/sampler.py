@@ -42,7 +42,7 @@ class Sampler:
         return self.temperature == 0
 
     def processors(self) -> LogitsProcessorList:
-        """transformers' own warpers for these settings, in its order; empty when greedy or when nothing is changed."""
+        """Transformers' own warpers for these settings, in its order; empty when greedy or when nothing is changed."""
         from transformers import (  # noqa: PLC0415  -- only decoding needs transformers
             LogitsProcessorList,
             TemperatureLogitsWarper,

@@ -7,15 +7,18 @@ both to a recorder; no full-vocabulary tensor outlives its step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from workbench.errors import LogitsError
-from workbench.models import LanguageModel
-from workbench.samplers import Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from workbench.models import LanguageModel
+    from workbench.samplers import Sampler
 
 
 class Recorder(Protocol):
@@ -130,8 +133,12 @@ class _Loop:
     def _draw(self, raw: torch.Tensor, processed: torch.Tensor, step: int) -> torch.Tensor:
         top = processed.amax(dim=-1)
         if not bool(torch.isfinite(top).all()):  # amax of a row is NaN for NaN, -inf for nothing left, +inf for +inf
-            where = "The model's raw logits" if not bool(torch.isfinite(raw.amax(dim=-1)).all()) else "The sampler's output"
-            raise LogitsError(f"{where} at step {step}: NaN, +inf or no token left. Try dtype='float32' or other settings.")
+            where = (
+                "The model's raw logits" if not bool(torch.isfinite(raw.amax(dim=-1)).all()) else "The sampler's output"
+            )
+            raise LogitsError(
+                f"{where} at step {step}: NaN, +inf or no token left. Try dtype='float32' or other settings."
+            )
         if self.greedy:
             return processed.argmax(dim=-1)
         probabilities = torch.softmax(processed, dim=-1)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -12,6 +11,9 @@ from numpy.typing import NDArray
 
 from workbench.errors import ParameterError
 from workbench.traces.rolling import Floats, SeriesLike, as_floats, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Indices: TypeAlias = NDArray[np.int64]
 Variant: TypeAlias = Literal["paper", "reference"]
@@ -43,7 +45,7 @@ def forking_tokens(values: SeriesLike, percentile: float = 80) -> Forking:
 
     Strictly greater, so a constant series has none. The quantile interpolates linearly between order statistics
     (Hyndman and Fan's type 7, numpy's default) over the known values; unknown ones never fork. After "Beyond the
-    80/20 rule" (arXiv 2506.01939), which takes the top 20 % of the tokens of a training batch; here the batch is one trace.
+    80/20 rule" (arXiv 2506.01939), which takes the top 20 % of a training batch's tokens; here the batch is one trace.
 
     Raises:
         ParameterError: a percentile outside 0 to 100, or values that are not one number a token.
@@ -91,9 +93,9 @@ def high_window_entropy(
     - `reference` (shawn0728/ARES): the window is the w tokens **after** the trigger, t+1 … t+w; the threshold is
       the percentile of the **window means**; high if mean ≥ threshold.
 
-    Only full windows count: the last w − 1 (paper) or w (reference) tokens have none. `threshold` replaces the trace's own,
-    for instance by `batch_threshold` of several traces. The reference also counts only tokens on a list of "crucial"
-    words that its repository does not contain; that filter is not applied here, so it marks fewer tokens than this.
+    Only full windows count: the last w − 1 (paper) or w (reference) tokens have none. `threshold` replaces the
+    trace's own, for instance by `batch_threshold` of several traces. The reference also counts only tokens on a list
+    of "crucial" words that its repository does not contain; that filter is not applied here, so it marks fewer tokens.
 
     Raises:
         ParameterError: an unknown variant, a window below 1, a percentile outside 0 to 100, values that are no series.

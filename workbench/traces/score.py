@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import torch
 
 from workbench.errors import PromptError
-from workbench.models import LanguageModel
 from workbench.traces.provenance import provenance
 from workbench.traces.sketch import LogitSketch, sketch_logits
-from workbench.traces.trace import Trace, phases_of, token_frame, unknown_columns
+from workbench.traces.trace import Trace, names_of, phases_of, token_frame, unknown_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workbench.models import LanguageModel
 
 _BLOCK_BYTES = 64 * 2**20
 """Most float32 logits held at a time: 110 rows of a 152 k vocabulary, all of a small model's."""
@@ -51,7 +54,7 @@ def score(
     frame = token_frame(sketch, texts=texts, phases=phases_of(model, target, before))
     meta: dict[str, Any] = {"kind": "scored", **provenance(model), "missing": unknown_columns(frame)}
     shown = prompt_text if prompt_ids else "".join(model.token_texts(before))
-    return Trace(frame, shown, tuple(before), "".join(texts), meta, sketch)
+    return Trace(frame, shown, tuple(before), "".join(texts), meta, sketch, names_of(model, sketch))
 
 
 def _encode(model: LanguageModel, text: str | Sequence[int], *, first: bool) -> list[int]:

@@ -32,6 +32,7 @@ def save(trace: Trace, path: Path) -> Path:
     frame = trace.tokens
     about: dict[str, Any] = {
         "prompt": trace.prompt, "prompt_ids": list(trace.prompt_ids), "text": trace.text, "meta": dict(trace.meta),
+        "names": {str(token): text for token, text in trace.names.items()},
     }  # fmt: skip
     if trace.sketch is not None:
         sketch = trace.sketch.to_frame()
@@ -54,7 +55,9 @@ def load(path: Path) -> Trace:
     try:
         frame = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as problem:
-        raise TraceError(f"{path} is truncated or damaged and cannot be read ({problem}). Record it again.") from problem
+        raise TraceError(
+            f"{path} is truncated or damaged and cannot be read ({problem}). Record it again."
+        ) from problem
     missing = [name for name in SCHEMA if name not in frame.columns]
     if missing:
         raise TraceError(f"{path} lacks the columns {missing}. It was changed after it was saved; record it again.")
@@ -66,7 +69,9 @@ def load(path: Path) -> Trace:
             sketch = LogitSketch.from_frame(columns, **about["sketch"])
         except (pl.exceptions.PolarsError, KeyError, TypeError, ValueError) as problem:
             raise TraceError(f"{path}: its logit sketch is incomplete ({problem}). Record it again.") from problem
-    return Trace(frame.select(own), about["prompt"], tuple(about["prompt_ids"]), about["text"], about["meta"], sketch)
+    names = {int(token): text for token, text in about["names"].items()}
+    prompt_ids = tuple(about["prompt_ids"])
+    return Trace(frame.select(own), about["prompt"], prompt_ids, about["text"], about["meta"], sketch, names)
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +14,15 @@ from workbench.traces.columns import INTERVAL, SCHEMA
 from workbench.traces.sketch import LogitSketch, sketch_logits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import torch
     from numpy.typing import ArrayLike
 
     from workbench.models import LanguageModel
+
+
+NAMED = 16
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,12 +43,16 @@ class Trace:
     """How it was made: model, revision, dtype, sampler, seed, versions, time. JSON throughout."""
     sketch: LogitSketch | None = None
     """The raw distribution of every token, compact; None where it is not known."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Texts of the tokens among the NAMED likeliest anywhere, so that a trace can be read without its model."""
 
     def __post_init__(self) -> None:
         names = self.tokens.columns[: len(SCHEMA)]
         if names != list(SCHEMA):
             missing = [name for name in SCHEMA if name not in self.tokens.columns]
-            raise TraceError(f"A trace's token table needs the columns {list(SCHEMA)} in this order; missing: {missing}.")
+            raise TraceError(
+                f"A trace's token table needs the columns {list(SCHEMA)} in this order; missing: {missing}."
+            )
         if self.sketch is not None and len(self.sketch) != len(self.tokens):
             raise TraceError(f"The sketch has {len(self.sketch)} tokens, the table {len(self.tokens)}.")
 
@@ -81,7 +89,7 @@ class Trace:
         tokens = token_frame(sketch, texts=texts, phases=phases)
         about = {"kind": "arrays", "model": model.name if model else None, **(meta or {})}
         about["missing"] = unknown_columns(tokens)
-        return cls(tokens, prompt, tuple(prompt_ids), "".join(texts), about, sketch)
+        return cls(tokens, prompt, tuple(prompt_ids), "".join(texts), about, sketch, names_of(model, sketch))
 
     def save(self, path: str | Path) -> Path:
         """Write one Parquet file, whole or not at all; see `workbench.traces.store`."""
@@ -105,7 +113,7 @@ class Trace:
         return f"Trace({len(self)} tokens, mean raw entropy {shown}, model={self.meta.get('model')!r})"
 
     def alternatives(self, position: int, count: int = 10) -> pl.DataFrame:
-        """The most likely tokens at `position`: token_id, logit, raw logprob; from the sketch.
+        """The most likely tokens at `position`: token_id, text (null where not known), logit, raw logprob.
 
         Raises:
             TraceError: the trace has no sketch, or no such position.
@@ -116,7 +124,9 @@ class Trace:
             raise TraceError(f"Position {position} is outside the trace's 0 to {len(self) - 1}.")
         ids, logits = self.sketch.top_ids[position, :count], self.sketch.top_logits[position, :count]
         logprob = logits.astype(np.float64) - self.sketch.log_z[position]
-        return pl.DataFrame({"token_id": ids, "logit": logits, "logprob": logprob}).filter(pl.col("logit").is_finite())
+        texts = pl.Series([self.names.get(int(i)) for i in ids], dtype=pl.String)
+        frame = pl.DataFrame({"token_id": ids, "text": texts, "logit": logits, "logprob": logprob})
+        return frame.filter(pl.col("logit").is_finite())
 
     def with_meta(self, **more: object) -> Trace:
         """The same trace with `more` in its meta."""
@@ -132,6 +142,14 @@ def phases_of(model: LanguageModel | None, ids: Sequence[int], prompt_ids: Seque
     if model is None or model.think_markers is None:
         return ["answer"] * len(ids)
     return model.think_markers.phases(ids, prompt_ids)
+
+
+def names_of(model: LanguageModel | None, sketch: LogitSketch) -> dict[int, str]:
+    """Texts of all tokens among the NAMED likeliest at any position; empty without a tokenizer."""
+    if model is None or model.tokenizer is None or not len(sketch):
+        return {}
+    ids = np.unique(sketch.top_ids[:, :NAMED]).tolist()
+    return {i: "".join(model.token_texts([i])) for i in ids}
 
 
 def token_frame(

@@ -1,0 +1,58 @@
+"""A chart that is built when first shown, changed in place after that, and closed with its panel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import plotly.graph_objects as go
+
+from widgets.figures.series import Updates, update_figure
+from widgets.figures.template import Theme, apply_theme
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class FigureBox(ipywidgets.Box):
+    """Holds one FigureWidget; every FigureWidget carries a copy of plotly.js, so none is made before it is seen.
+
+    Args:
+        build: makes the figure as it should look now.
+        connect: attaches hover and click handlers to the fresh widget.
+        height: pixels.
+    """
+
+    def __init__(
+        self, build: Callable[[], go.Figure], connect: Callable[[go.FigureWidget], None], *, height: int = 300
+    ) -> None:
+        self._build, self._connect, self._height = build, connect, height
+        self.figure: go.FigureWidget | None = None
+        super().__init__(layout={"width": "100%", "min_height": f"{height}px", "overflow": "hidden"})
+
+    def open(self) -> go.FigureWidget:
+        """Show the chart, building it the first time."""
+        if self.figure is None:
+            self.figure = go.FigureWidget(self._build())
+            self.figure.layout.update(height=self._height, autosize=True)
+            self.figure._config = {"displaylogo": False, "responsive": True}  # noqa: SLF001  -- plotly has no other way
+            self.figure.layout.modebar.remove = ["lasso2d", "select2d", "autoscale"]
+            self._connect(self.figure)
+            self.children = (self.figure,)
+        return self.figure
+
+    def update(self, updates: Updates, layout: Mapping[str, Any] | None = None) -> None:
+        """Change what is shown, in one message; nothing where nothing is built yet."""
+        if self.figure is not None:
+            update_figure(self.figure, updates, layout)
+
+    def recolour(self, theme: Theme) -> None:
+        """Follow the theme."""
+        if self.figure is not None:
+            apply_theme(self.figure, theme)
+
+    def close(self) -> None:
+        """Close the chart and the box."""
+        if self.figure is not None:
+            self.figure.close()
+        super().close()

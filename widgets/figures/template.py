@@ -1,0 +1,220 @@
+"""How every figure looks: one plotly template for light and dark, the palette, the style of each mark."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+
+Theme = Literal["light", "dark"]
+
+FONT = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, "DejaVu Sans", sans-serif'
+"""System fonts only: nothing is fetched at view time."""
+
+# Blue, orange, magenta and green keep apart under the common colour blindnesses (after Okabe and Ito); every mark also
+# differs by dash, symbol or pattern. Text and lines have at least 4.5:1 (text) or 3:1 (marks) against the background.
+PALETTE: dict[Theme, dict[str, str]] = {
+    "light": {
+        "background": "#ffffff",
+        "ink": "#1f2328",
+        "muted": "#59636e",
+        "grid": "#e6e9ed",
+        "axis": "#8b949e",
+        "raw": "#7d92a8",
+        "mean": "#1f2328",
+        "forking": "#b5327f",
+        "high_window": "#00795a",
+        "sampled": "#6f4fb3",
+        "surprisal": "#8a6a12",
+        "interval": "#7d92a8",
+        "think": "#0072b2",
+        "answer": "#b85c00",
+        "marker": "#59636e",
+    },
+    "dark": {
+        "background": "#111111",
+        "ink": "#e6e8eb",
+        "muted": "#a0a8b2",
+        "grid": "#2b2f36",
+        "axis": "#6b7480",
+        "raw": "#7f93a8",
+        "mean": "#f5f7f9",
+        "forking": "#f08bc3",
+        "high_window": "#3ddbb0",
+        "sampled": "#b39bf0",
+        "surprisal": "#d9b44a",
+        "interval": "#7f93a8",
+        "think": "#56b4e9",
+        "answer": "#f0a63c",
+        "marker": "#a0a8b2",
+    },
+}
+
+PHASE_COLOURS: dict[Theme, dict[str, str]] = {
+    theme: {phase: colours[phase] for phase in ("think", "answer", "marker")} for theme, colours in PALETTE.items()
+}
+"""Colour of each phase in each theme; the token strip uses the same."""
+
+
+def faded(colour: str, alpha: float) -> str:
+    """`#rrggbb` as an rgba() of that opacity."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def palette(theme: Theme) -> dict[str, str]:
+    """The colours of a theme.
+
+    Raises:
+        ValueError: a theme other than light and dark.
+    """
+    if theme not in PALETTE:
+        raise ValueError(f"theme must be 'light' or 'dark', not {theme!r}.")
+    return PALETTE[theme]
+
+
+def template(theme: Theme = "light") -> go.layout.Template:
+    """The plotly template of a theme: colours, fonts, margins, hover labels, axes."""
+    colours = palette(theme)
+    axis = {
+        "automargin": True,
+        "gridcolor": colours["grid"],
+        "linecolor": colours["axis"],
+        "tickcolor": colours["axis"],
+        "ticks": "outside",
+        "ticklen": 4,
+        "showline": True,
+        "zeroline": False,
+        "title": {"standoff": 8},
+        "exponentformat": "none",
+        "separatethousands": True,
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 12, "color": colours["ink"]},
+            "paper_bgcolor": colours["background"],
+            "plot_bgcolor": colours["background"],
+            "colorway": [
+                colours[name] for name in ("think", "answer", "forking", "high_window", "sampled", "surprisal")
+            ],
+            "margin": {"l": 56, "r": 16, "t": 48, "b": 48},
+            "xaxis": {**axis, "showgrid": False},
+            "yaxis": axis,
+            # below the legend, above the plot, stay 20 px for the phases' names
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "y": 1.07,
+                "yanchor": "bottom",
+                "bgcolor": "rgba(0,0,0,0)",
+                "itemsizing": "trace",
+            },
+            "hoverlabel": {
+                "align": "left",
+                "bgcolor": colours["background"],
+                "bordercolor": colours["axis"],
+                "font": {"family": FONT, "color": colours["ink"]},
+                "namelength": -1,
+            },
+            "annotationdefaults": {"showarrow": False, "font": {"color": colours["muted"]}},
+            "separators": ".\u2009",
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": colours["muted"], "activecolor": colours["ink"]},
+        },
+    )
+
+
+def trace_style(role: str, theme: Theme) -> dict[str, Any]:
+    """Colours, dashes and symbols of the mark that plays `role` in a figure; empty for a role unknown here."""
+    colours = palette(theme)
+    back = colours["background"]
+    styles: dict[str, dict[str, Any]] = {
+        "raw": {"line": {"color": colours["raw"], "width": 1}},
+        "isolated": {"marker": {"color": colours["raw"], "size": 5, "symbol": "circle"}},
+        "mean": {"line": {"color": colours["mean"], "width": 2.2}},
+        "band": {"fillcolor": faded(colours["mean"], 0.16), "line": {"width": 0}},
+        "interval": {
+            "fillcolor": faded(colours["interval"], 0.4),
+            "line": {"color": colours["interval"], "width": 1},
+        },
+        "sampled": {"line": {"color": colours["sampled"], "width": 1.2, "dash": "dash"}},
+        "surprisal": {"line": {"color": colours["surprisal"], "width": 1.2, "dash": "dot"}},
+        "forking": {
+            "marker": {
+                "color": colours["forking"],
+                "symbol": "triangle-up",
+                "line": {"color": back},
+            },
+        },
+        "high_window": {
+            "marker": {
+                "color": colours["high_window"],
+                "symbol": "diamond-open",
+                "line": {"color": colours["high_window"]},
+            },
+        },
+        "cursor": {"line": {"color": colours["ink"], "width": 1.5}},
+        "cursor_point": {
+            "marker": {"color": "rgba(0,0,0,0)", "size": 16, "line": {"color": colours["ink"], "width": 2.2}},
+        },
+        "threshold": {
+            "line": {"color": colours["forking"], "width": 2, "dash": "dash"},
+            "textfont": {"color": colours["forking"]},
+        },
+        "bound": {"line": {"color": colours["muted"], "width": 1.5, "dash": "dashdot"}},
+    }
+    for phase, symbol in (("think", "circle"), ("answer", "diamond"), ("marker", "x")):
+        styles[f"scatter:{phase}"] = {
+            "marker": {
+                "color": faded(colours[phase], 0.75),
+                "size": 6 if phase == "think" else 8,
+                "symbol": symbol,
+                "line": {"color": back, "width": 0.6},
+            },
+        }
+    for phase, pattern in (("think", ""), ("answer", "/"), ("marker", "x")):
+        styles[f"bar:{phase}"] = {
+            "marker": {
+                "color": faded(colours[phase], 0.5),
+                "line": {"color": colours[phase], "width": 1},
+                "pattern": {"shape": pattern, "fgcolor": colours[phase], "size": 6, "solidity": 0.25},
+            },
+        }
+    return styles.get(role, {})
+
+
+def shape_style(name: str, theme: Theme) -> dict[str, Any]:
+    """Colours of the layout shape of that name: "phase:think", "quadrant"; empty for others."""
+    colours = palette(theme)
+    if name.startswith("phase:"):
+        return {"fillcolor": faded(colours[name.removeprefix("phase:")], 0.1), "line": {"width": 0}}
+    if name == "quadrant":
+        return {"line": {"color": colours["axis"], "width": 1, "dash": "dot"}}
+    return {}
+
+
+def annotation_style(name: str, theme: Theme) -> dict[str, Any]:
+    """Colours of the annotation of that name: "phase:think" and the like; all others take the muted colour."""
+    colours = palette(theme)
+    colour = colours[name.removeprefix("phase:")] if name.startswith("phase:") else colours["muted"]
+    # a quadrant's name may lie over points
+    behind = {"bgcolor": faded(colours["background"], 0.6)} if name == "quadrant" else {}
+    return {"font": {"color": colour}, **behind}
+
+
+def apply_theme(fig: go.Figure, theme: Theme) -> go.Figure:
+    """Recolour `fig` in place, and return it. Marks are known by their role (a trace's `meta`, a shape's `name`).
+
+    Raises:
+        ValueError: a theme other than light and dark.
+    """
+    with fig.batch_update():
+        fig.update_layout(template=template(theme))
+        for trace in fig.data:
+            if isinstance(trace.meta, str):
+                trace.update(trace_style(trace.meta, theme))
+        for shape in fig.layout.shapes:
+            shape.update(shape_style(shape.name or "", theme))
+        for annotation in fig.layout.annotations:
+            annotation.update(annotation_style(annotation.name or "", theme))
+    return fig

@@ -1,0 +1,48 @@
+"""A trace in one line of numbers."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from widgets.figures.text import Unit, per_unit
+
+if TYPE_CHECKING:
+    from workbench.traces import Trace
+
+
+def summary_html(tokens: pl.DataFrame, trace: Trace | None, unit: Unit) -> str:
+    """Tokens by phase, mean raw entropy and its exponential, perplexity, how it ended; "" for an empty table."""
+    if not len(tokens):
+        return ""
+    facts = [f"<b>{len(tokens):,}</b> tokens", *_phases(tokens, unit)]
+    surprisal = tokens["logprob"].mean()
+    if isinstance(surprisal, float):
+        facts.append(f"perplexity <b>{math.exp(-surprisal):.3f}</b>")
+    if trace is not None and trace.tokens is tokens:
+        facts += [escape(str(trace.meta[name])) for name in ("model",) if trace.meta.get(name)]
+        if trace.meta.get("missing"):
+            facts.append(f"not known: {escape(', '.join(trace.meta['missing']))}")
+    separator = ' <span style="opacity:.5">·</span> '
+    return f'<div class="workbench-summary" style="line-height:1.6">{separator.join(facts)}</div>'
+
+
+def _phases(tokens: pl.DataFrame, unit: Unit) -> list[str]:
+    """Mean raw entropy of all tokens, and of each phase where there is more than one."""
+    scale = per_unit(unit)
+    known = tokens.filter(pl.col("entropy").is_not_null())
+    if not len(known):
+        return []
+    mean = float(known["entropy"].mean())
+    facts = [f"mean raw entropy <b>{mean / scale:.3f}</b> {unit} (exp H = {math.exp(mean):.2f} effective choices)"]
+    by_phase = {name: frame["entropy"] for (name,), frame in known.group_by("phase")}
+    if "think" in by_phase:
+        facts += [
+            f"{name} <b>{float(by_phase[name].mean()) / scale:.3f}</b> over {len(by_phase[name]):,}"
+            for name in ("think", "answer")
+            if name in by_phase
+        ]
+    return facts

@@ -1,0 +1,252 @@
+"""The K largest logits of a row and a histogram of the rest.
+
+One scalar pass counts logits by depth below the maximum. The bin in which the count reaches K bounds the K-th logit
+from below; the few logits above that bound are gathered, and bisection over (logit, token id) picks exactly K. A row
+of 151 936 float32 stays in a core's L2 cache, so that only the first pass over it waits for memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from workbench.kernels.entropy import (
+    FINE,
+    HIGH,
+    SUMS,
+    entropy_row,
+    float_from_key,
+    key_range,
+    moments_row,
+    order_key,
+    row_status,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_BINS = 256
+# Columns of the counts array: finite logits, rank of the realised token (-1: none), bins in use.
+FINITE, RANK, BINS = range(3)
+COUNTS = 3
+
+_LANES = 4  # histograms filled in turn, so that one addition need not wait for the last
+_GATHER = 128
+_NEGATIVE_INFINITY = np.float32(-np.inf)
+_LARGEST = np.finfo(np.float32).max
+_ID_BITS = 32
+_ID_MASK = (1 << _ID_BITS) - 1
+_ZERO_INT, _ONE_INT = np.int32(0), np.int32(1)
+
+
+@njit
+def depth_bin(depth: float, bin_width: float) -> int:
+    """Index of the bin that holds a logit this far below the maximum; the last bin is open."""
+    return int(min(depth / bin_width, MAX_BINS - 1.0))
+
+
+@njit
+def depth_histogram(
+    row: NDArray[np.float32], high: float, bin_width: float, lanes: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Count, Σ u, Σ u² in each bin, u = depth - b · bin_width, of the finite logits: (MAX_BINS, 4), a view of lanes."""
+    lanes[:] = 0.0
+    for i in range(row.shape[0]):
+        if row[i] == _NEGATIVE_INFINITY:
+            continue
+        depth = high - np.float64(row[i])
+        b = depth_bin(depth, bin_width)
+        u = depth - b * bin_width
+        cell = lanes[i % _LANES, b]
+        cell[0] += 1.0
+        cell[1] += u
+        cell[2] += u * u
+    for lane in range(1, _LANES):
+        lanes[0] += lanes[lane]
+    return lanes[0]
+
+
+@njit
+def bin_of_kth(histogram: NDArray[np.float64], k: int) -> int:
+    """First bin at which the number of logits from the maximum down reaches k."""
+    seen = 0.0
+    for b in range(MAX_BINS):
+        seen += histogram[b, 0]
+        if seen >= k:
+            return b
+    return MAX_BINS - 1
+
+
+@njit
+def order_code(key: np.int32, token: int) -> int:
+    """An int64 that sorts by (-logit, token id)."""
+    return (-np.int64(key) << _ID_BITS) + token
+
+
+@njit(fastmath=SUMS)
+def gather_above(row: NDArray[np.float32], cut: np.float32, codes: NDArray[np.int64]) -> int:
+    """Order codes of the finite logits >= cut, in order of token id; returns their number."""
+    bits = row.view(np.int32)
+    found = 0
+    for start in range(0, row.shape[0], _GATHER):
+        block = row[start : start + _GATHER]
+        hits = _ZERO_INT
+        for i in range(block.shape[0]):
+            hits = np.int32(hits + (_ONE_INT if block[i] >= cut else _ZERO_INT))
+        if hits == 0:
+            continue
+        for i in range(start, start + block.shape[0]):
+            if row[i] >= cut and row[i] != _NEGATIVE_INFINITY:
+                codes[found] = order_code(order_key(bits[i]), i)
+                found += 1
+    return found
+
+
+@njit
+def kth_code(codes: NDArray[np.int64], k: int) -> int:
+    """The k-th smallest of codes that are all different, by bisection: no bad case, no reordering."""
+    low, high = codes.min(), codes.max()
+    while low < high:
+        middle = low + (high - low) // 2
+        below = 0
+        for i in range(codes.shape[0]):
+            below += codes[i] <= middle
+        if below >= k:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@njit
+def keep_first(
+    codes: NDArray[np.int64], k: int, high: float, bin_width: float, cell: NDArray[np.float64], b: int
+) -> None:
+    """Move the k smallest codes to the front; what is left over in bin b becomes that bin's count and sums."""
+    last = kth_code(codes, k)
+    cell[:] = 0.0
+    kept = 0
+    for i in range(codes.shape[0]):
+        code = codes[i]
+        if code <= last:
+            codes[kept] = code
+            kept += 1
+            continue
+        depth = high - np.float64(float_from_key(np.int32(-(code >> _ID_BITS))))
+        if depth_bin(depth, bin_width) == b:
+            u = depth - b * bin_width
+            cell[0] += 1.0
+            cell[1] += u
+            cell[2] += u * u
+
+
+@njit
+def write_top(
+    row: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    top_ids: NDArray[np.int32],
+    top_logits: NDArray[np.float32],
+) -> None:
+    """Sort the codes and write them out; places beyond the finite logits take the -inf tokens, lowest id first."""
+    codes.sort()
+    for j in range(codes.shape[0]):
+        token = codes[j] & _ID_MASK
+        top_ids[j] = token
+        top_logits[j] = row[token]
+    token = 0
+    for j in range(codes.shape[0], top_ids.shape[0]):
+        while row[token] != _NEGATIVE_INFINITY:
+            token += 1
+        top_ids[j] = token
+        top_logits[j] = _NEGATIVE_INFINITY
+        token += 1
+
+
+@njit
+def write_tail(
+    histogram: NDArray[np.float64],
+    first: int,
+    count: NDArray[np.int32],
+    mean: NDArray[np.float32],
+    mean_square: NDArray[np.float32],
+) -> int:
+    """Write the bins from `first` down, zeros above; returns how many bins are in use."""
+    used = 0
+    for b in range(count.shape[0]):
+        n = histogram[b, 0] if b >= first else 0.0
+        count[b] = int(n)
+        mean[b] = min(histogram[b, 1] / n, _LARGEST) if n > 0 else 0.0
+        mean_square[b] = min(histogram[b, 2] / n, _LARGEST) if n > 0 else 0.0
+        if n > 0:
+            used = b + 1
+    return used
+
+
+@njit
+def rank_of(row: NDArray[np.float32], logit: np.float32) -> int:
+    """How many logits are strictly larger."""
+    larger = _ZERO_INT
+    for i in range(row.shape[0]):
+        larger = np.int32(larger + (_ONE_INT if row[i] > logit else _ZERO_INT))
+    return larger
+
+
+@njit
+def cut_below(high: float, b: int, bin_width: float) -> np.float32:
+    """A float32 at or a little below the lower edge of bin b; every float32 when b is the open last bin."""
+    if b == MAX_BINS - 1:
+        return np.float32(-_LARGEST)
+    edge = high - (b + 1) * bin_width
+    slack = 1e-6 * (abs(edge) + abs(high))
+    return np.float32(max(edge - slack, -np.float64(_LARGEST)))
+
+
+@njit(nogil=True, cache=True)
+def sketch_rows(
+    start: int,
+    stop: int,
+    logits: NDArray[np.float32],  # (T, V), contiguous
+    tokens: NDArray[np.int32],  # (T,); -1 where no token was realised
+    bin_width: float,
+    offset: int,  # row t of the logits is written to row offset + t of the outputs
+    top_ids: NDArray[np.int32],  # (N, K), K <= V
+    top_logits: NDArray[np.float32],  # (N, K)
+    tail_count: NDArray[np.int32],  # (N, MAX_BINS), or (N, 0) when K = V
+    tail_mean: NDArray[np.float32],  # as tail_count
+    tail_mean_square: NDArray[np.float32],  # as tail_count
+    statistics: NDArray[np.float64],  # (N, STATISTICS), columns as in kernels/entropy.py
+    counts: NDArray[np.int32],  # (N, COUNTS)
+    token_logits: NDArray[np.float32],  # (N,); NaN where no token was realised
+    status: NDArray[np.uint8],  # (N,); rows that are not FINE stay as they were
+) -> None:
+    """Everything a LogitSketch holds, for rows start to stop of the logits."""
+    k = top_ids.shape[1]
+    lanes = np.empty((_LANES, MAX_BINS, 4), np.float64)
+    codes = np.empty(logits.shape[1], np.int64)
+    for t in range(start, stop):
+        row, out = logits[t], offset + t
+        bits = row.view(np.int32)
+        key_high, key_low = key_range(bits)
+        status[out] = row_status(key_high, key_low)
+        if status[out] != FINE:
+            continue
+        entropy_row(row, float_from_key(key_high), statistics[out])
+        finite = moments_row(row, bits, statistics[out])
+        counts[out, FINITE] = finite
+        high = statistics[out, HIGH]
+        first = MAX_BINS
+        if finite <= k:
+            found = gather_above(row, np.float32(-_LARGEST), codes)
+        else:
+            histogram = depth_histogram(row, high, bin_width, lanes)
+            first = bin_of_kth(histogram, k)
+            found = gather_above(row, cut_below(high, first, bin_width), codes)
+            keep_first(codes[:found], k, high, bin_width, histogram[first], first)
+            found = k
+        write_top(row, codes[:found], top_ids[out], top_logits[out])
+        counts[out, BINS] = write_tail(lanes[0], first, tail_count[out], tail_mean[out], tail_mean_square[out])
+        token = tokens[t]
+        counts[out, RANK] = rank_of(row, row[token]) if token >= 0 else -1
+        token_logits[out] = row[token] if token >= 0 else np.nan

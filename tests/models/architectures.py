@@ -65,7 +65,10 @@ def byte_level_tokenizer(template=TEMPLATE, added=("<think>", "</think>"), speci
     core.train_from_iterator(TEXTS, trainer)
     core.add_tokens([AddedToken(text, normalized=False) for text in added])
     return PreTrainedTokenizerFast(
-        tokenizer_object=core, eos_token="<|end|>", pad_token="<|pad|>", chat_template=template  # noqa: S106
+        tokenizer_object=core,
+        eos_token="<|end|>",
+        pad_token="<|pad|>",
+        chat_template=template,
     )
 
 
@@ -80,7 +83,7 @@ def byte_fallback_tokenizer(special=("<s>", "</s>")):
     core.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>", unk_token="<unk>")  # noqa: S106
+    return PreTrainedTokenizerFast(tokenizer_object=core, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
 
 
 def save(folder, kind="llama", tokenizer=None, **changes):

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from workbench.traces.recorder import Token
-
     from widgets.session import Session
+    from workbench.traces.recorder import Token
 
 
 class DecodeBar(ipywidgets.VBox):

@@ -99,7 +99,7 @@ def _controls(view: EntropyView) -> dict[str, ipywidgets.ValueWidget]:
         ),
         "hwe_variant": ipywidgets.Dropdown(
             options=[("as in the paper", "paper"), ("as in its code", "reference")], value=view.hwe_variant,
-            description="variant", tooltip="Where paper and code of ARES differ", style=style, layout={"width": "190px"},
+            description="variant", tooltip="Where ARES' paper and code differ", style=style, layout={"width": "190px"},
         ),
         "surprisal": ipywidgets.Checkbox(
             view.surprisal, description="surprisal", indent=False, layout={"width": "auto"},

@@ -14,8 +14,8 @@ _STYLE = """<style>
 .workbench-table th, .workbench-table td { padding: 2px 8px; text-align: right; white-space: pre;
   border-bottom: 1px solid var(--jp-border-color2, #ddd); color: var(--jp-ui-font-color1, inherit); }
 .workbench-table th { font-weight: 600; }
-.workbench-table td.text, .workbench-table th.text { text-align: left;
-  font-family: var(--jp-code-font-family, monospace); unicode-bidi: isolate; max-width: 260px; overflow: hidden; text-overflow: ellipsis; }
+.workbench-table td.text, .workbench-table th.text { text-align: left; unicode-bidi: isolate; max-width: 260px;
+  font-family: var(--jp-code-font-family, monospace); overflow: hidden; text-overflow: ellipsis; }
 .workbench-table tr.cursor { background: var(--jp-brand-color3, #bbdefb); outline: 1px solid currentColor; }
 </style>"""
 

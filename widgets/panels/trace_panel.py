@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import plotly.graph_objects as go
-    from workbench.traces.recorder import Token
 
     from workbench.models import LanguageModel
+    from workbench.traces.recorder import Token
 
 EMPTY = pl.DataFrame(schema=SCHEMA)
 TABS = ("Along the text", "Entropy × varentropy", "Histogram", "Table")

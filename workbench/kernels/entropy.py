@@ -68,7 +68,7 @@ def exponential_sums(row: NDArray[np.float32], high: np.float32) -> tuple[int, f
         s0, s1, s2, n = _ZERO, _ZERO, _ZERO, _ZERO_INT
         for i in range(block.shape[0]):
             d = block[i] - high
-            x = d if d > LOWEST_EXP else LOWEST_EXP  # -inf would make 0 · inf below
+            x = max(LOWEST_EXP, d)  # -inf would make 0 · inf below
             e = exp_in_range(x)
             e = e if LOWEST_EXP <= d < _ZERO else _ZERO
             w = e * x
@@ -92,7 +92,7 @@ def centred_sums(row: NDArray[np.float32], high: np.float32, centre: np.float32)
         s1, s2 = _ZERO, _ZERO
         for i in range(block.shape[0]):
             d = block[i] - high
-            x = d if d > LOWEST_EXP else LOWEST_EXP
+            x = max(LOWEST_EXP, d)
             e = exp_in_range(x)
             e = e if LOWEST_EXP <= d < _ZERO else _ZERO
             x = x - centre

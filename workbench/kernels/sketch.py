@@ -33,7 +33,10 @@ FINITE, RANK, BINS = range(3)
 COUNTS = 3
 
 _LANES = 4  # histograms filled in turn, so that one addition need not wait for the last
+_STRETCH = 512
 _GATHER = 128
+_EXCLUDED = np.int32(MAX_BINS)
+_BIN_MASK = 2 * MAX_BINS - 1  # tells the compiler that a bin is no negative index
 _NEGATIVE_INFINITY = np.float32(-np.inf)
 _LARGEST = np.finfo(np.float32).max
 _ID_BITS = 32
@@ -44,25 +47,40 @@ _ZERO_INT, _ONE_INT = np.int32(0), np.int32(1)
 @njit
 def depth_bin(depth: float, bin_width: float) -> int:
     """Index of the bin that holds a logit this far below the maximum; the last bin is open."""
-    return int(min(depth / bin_width, MAX_BINS - 1.0))
+    return int(min(depth * (1.0 / bin_width), MAX_BINS - 1.0))
+
+
+@njit
+def bins_and_offsets(
+    block: NDArray[np.float32], high: float, bin_width: float, bins: NDArray[np.int32], offsets: NDArray[np.float64]
+) -> None:
+    """The bin b of each logit (_EXCLUDED for -inf) and u = depth - b · bin_width: the part that vectorises."""
+    inverse = 1.0 / bin_width
+    for i in range(block.shape[0]):
+        kept = block[i] != _NEGATIVE_INFINITY
+        depth = high - np.float64(block[i]) if kept else 0.0
+        b = np.int32(min(depth * inverse, MAX_BINS - 1.0))
+        offsets[i] = depth - b * bin_width
+        bins[i] = b if kept else _EXCLUDED
 
 
 @njit
 def depth_histogram(
     row: NDArray[np.float32], high: float, bin_width: float, lanes: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Count, Σ u, Σ u² in each bin, u = depth - b · bin_width, of the finite logits: (MAX_BINS, 4), a view of lanes."""
+    """Count, Σ u and Σ u² in each bin over the finite logits: a view of lanes, (MAX_BINS + 1, 4)."""
     lanes[:] = 0.0
-    for i in range(row.shape[0]):
-        if row[i] == _NEGATIVE_INFINITY:
-            continue
-        depth = high - np.float64(row[i])
-        b = depth_bin(depth, bin_width)
-        u = depth - b * bin_width
-        cell = lanes[i % _LANES, b]
-        cell[0] += 1.0
-        cell[1] += u
-        cell[2] += u * u
+    bins = np.empty(_STRETCH, np.int32)
+    offsets = np.empty(_STRETCH, np.float64)
+    for start in range(0, row.shape[0], _STRETCH):
+        block = row[start : start + _STRETCH]
+        bins_and_offsets(block, high, bin_width, bins, offsets)
+        for i in range(block.shape[0]):
+            cell = lanes[i % _LANES, np.int64(bins[i]) & _BIN_MASK]
+            u = offsets[i]
+            cell[0] += 1.0
+            cell[1] += u
+            cell[2] += u * u
     for lane in range(1, _LANES):
         lanes[0] += lanes[lane]
     return lanes[0]
@@ -87,7 +105,7 @@ def order_code(key: np.int32, token: int) -> int:
 
 @njit(fastmath=SUMS)
 def gather_above(row: NDArray[np.float32], cut: np.float32, codes: NDArray[np.int64]) -> int:
-    """Order codes of the finite logits >= cut, in order of token id; returns their number."""
+    """Order codes of the logits >= cut (a finite number), in order of token id; returns their number."""
     bits = row.view(np.int32)
     found = 0
     for start in range(0, row.shape[0], _GATHER):
@@ -98,7 +116,7 @@ def gather_above(row: NDArray[np.float32], cut: np.float32, codes: NDArray[np.in
         if hits == 0:
             continue
         for i in range(start, start + block.shape[0]):
-            if row[i] >= cut and row[i] != _NEGATIVE_INFINITY:
+            if row[i] >= cut:
                 codes[found] = order_code(order_key(bits[i]), i)
                 found += 1
     return found
@@ -109,7 +127,7 @@ def kth_code(codes: NDArray[np.int64], k: int) -> int:
     """The k-th smallest of codes that are all different, by bisection: no bad case, no reordering."""
     low, high = codes.min(), codes.max()
     while low < high:
-        middle = low + (high - low) // 2
+        middle = (low & high) + ((low ^ high) >> 1)  # their mean, where low + (high - low) // 2 would overflow
         below = 0
         for i in range(codes.shape[0]):
             below += codes[i] <= middle
@@ -177,7 +195,7 @@ def write_tail(
     for b in range(count.shape[0]):
         n = histogram[b, 0] if b >= first else 0.0
         count[b] = int(n)
-        mean[b] = min(histogram[b, 1] / n, _LARGEST) if n > 0 else 0.0
+        mean[b] = min(max(histogram[b, 1] / n, 0.0), _LARGEST) if n > 0 else 0.0
         mean_square[b] = min(histogram[b, 2] / n, _LARGEST) if n > 0 else 0.0
         if n > 0:
             used = b + 1
@@ -223,7 +241,7 @@ def sketch_rows(
 ) -> None:
     """Everything a LogitSketch holds, for rows start to stop of the logits."""
     k = top_ids.shape[1]
-    lanes = np.empty((_LANES, MAX_BINS, 4), np.float64)
+    lanes = np.empty((_LANES, MAX_BINS + 1, 4), np.float64)
     codes = np.empty(logits.shape[1], np.int64)
     for t in range(start, stop):
         row, out = logits[t], offset + t
@@ -236,7 +254,7 @@ def sketch_rows(
         finite = moments_row(row, bits, statistics[out])
         counts[out, FINITE] = finite
         high = statistics[out, HIGH]
-        first = MAX_BINS
+        first = MAX_BINS  # no tail
         if finite <= k:
             found = gather_above(row, np.float32(-_LARGEST), codes)
         else:

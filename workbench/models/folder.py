@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import transformers
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from workbench.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _TOKENIZER_FILES = (
     "tokenizer.json",
@@ -54,9 +56,10 @@ def check_config(config: dict[str, Any], name: str, *, trust_remote_code: bool) 
     known = kind in CONFIG_MAPPING
     if "auto_map" in config and not known:
         if not trust_remote_code:
+            code = ", ".join(map(str, config["auto_map"].values()))
             raise ModelError(
-                f"{name} brings its own Python code ({next(iter(config['auto_map'].values()), '')}), which would run on this "
-                "machine. Read it first; if you trust it: wb.load(..., trust_remote_code=True)."
+                f"{name} brings its own Python code ({code}), which would run on this machine. "
+                "Read it first; if you trust it: wb.load(..., trust_remote_code=True)."
             )
         return
     if not known:
@@ -68,7 +71,9 @@ def check_config(config: dict[str, Any], name: str, *, trust_remote_code: bool) 
     saved = _as_list(config.get("architectures") or [])
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or (saved and not causal.intersection(saved)):
         what = ", ".join(saved) or str(kind)
-        raise ModelError(f"{name} is no causal language model ({what}): the workbench needs one that predicts the next token.")
+        raise ModelError(
+            f"{name} is no causal language model ({what}): the workbench needs one that predicts the next token."
+        )
 
 
 def check_tokenizer(folder: Path, name: str) -> None:
@@ -80,8 +85,8 @@ def check_tokenizer(folder: Path, name: str) -> None:
     if any((folder / file).is_file() for file in _TOKENIZER_FILES) or any(folder.glob("*.tiktoken")):
         return
     raise ModelError(
-        f"{name} holds no tokenizer. Put the one it was trained with beside it (tokenizer.save_pretrained({str(folder)!r})), or use "
-        "the model with token ids alone: wb.wrap(AutoModelForCausalLM.from_pretrained(folder))."
+        f"{name} holds no tokenizer. Put the one it was trained with beside it: tokenizer.save_pretrained('{folder}'). "
+        "Or use the model with token ids alone: wb.wrap(AutoModelForCausalLM.from_pretrained(folder))."
     )
 
 

@@ -6,14 +6,17 @@ gigabytes travel. What is in the cache already needs no network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi, errors, snapshot_download, try_to_load_from_cache
 
 from workbench.errors import ModelError, WorkbenchError
 from workbench.models.weights import INDEX, SINGLE, Tensor, listed_shards, weight_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _SMALL = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
 
@@ -28,7 +31,9 @@ def fetch_description(name: str, *, revision: str | None, token: str | None, cod
     with _explained(name, revision):
         try:
             return Path(
-                snapshot_download(name, revision=revision, token=token, allow_patterns=patterns, ignore_patterns=["*/*"])
+                snapshot_download(
+                    name, revision=revision, token=token, allow_patterns=patterns, ignore_patterns=["*/*"]
+                )
             )
         except errors.LocalEntryNotFoundError:
             # A cache that other programs filled may lack files that do not matter here.
@@ -95,8 +100,14 @@ def _explained(name: str, revision: str | None) -> Iterator[None]:
     except errors.RevisionNotFoundError as error:
         raise ModelError(f"{name} has no revision {revision!r}. Give a branch, a tag or a full commit hash.") from error
     except Exception as error:  # the http client's own errors differ from version to version
-        offline = isinstance(error, errors.OfflineModeIsEnabled) or isinstance(error.__cause__, errors.OfflineModeIsEnabled)
-        why = "HF_HUB_OFFLINE is set" if offline else f"the hub cannot be reached ({_first_line(error.__cause__ or error)})"
+        offline = isinstance(error, errors.OfflineModeIsEnabled) or isinstance(
+            error.__cause__, errors.OfflineModeIsEnabled
+        )
+        why = (
+            "HF_HUB_OFFLINE is set"
+            if offline
+            else f"the hub cannot be reached ({_first_line(error.__cause__ or error)})"
+        )
         raise ModelError(
             f"{name}{at} is not complete in the local cache, and {why}. Connect once to download it, "
             "or load a bundled model (wb.load('demo')) or a folder."

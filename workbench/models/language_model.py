@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ from workbench.models import prompts, token_text
 from workbench.models.marker_search import template_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from workbench.models.think_markers import ThinkMarkers
     from workbench.models.verification import Verification
 
@@ -51,9 +52,9 @@ class LanguageModel:
         return bool(template_text(self.tokenizer))
 
     @property
-    def compute_dtype(self) -> torch.dtype:
-        """`dtype` as torch calls it."""
-        found = getattr(torch, self.dtype)
+    def precision(self) -> torch.dtype:
+        """The dtype whose rounding its logits show: `dtype`, or half precision where weights are quantised."""
+        found = torch.bfloat16 if self.quantization else getattr(torch, self.dtype, None)
         return found if isinstance(found, torch.dtype) else torch.float32
 
     def encode_prompt(self, prompt: prompts.Prompt, *, chat: bool | None = None) -> tuple[str, list[int]]:
@@ -82,7 +83,7 @@ class LanguageModel:
     def token_texts(self, ids: Sequence[int]) -> list[str]:
         """What each token adds to the text; joined, the tokenizer's decoding of `ids`.
 
-        A character spread over several tokens goes to the one that completes it. Without a tokenizer: the ids in brackets.
+        A character spread over several tokens goes to the one that completes it. Without a tokenizer: the ids.
         """
         if self.tokenizer is None:
             return [f"⟨{int(i)}⟩" for i in ids]

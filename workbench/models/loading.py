@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -16,11 +13,17 @@ from transformers.utils import logging as transformers_logging
 from workbench.errors import ModelError, WorkbenchError
 from workbench.models import folder as folders
 from workbench.models import hub, sources
-from workbench.models.language_model import LanguageModel
 from workbench.models.memory import MemoryEstimate, estimate_tensors
-from workbench.models.settings import choose_device, choose_dtype, is_installed, quantization_config
+from workbench.models.settings import Settings, choose, is_installed, quantization_config
 from workbench.models.weights import INDEX, SINGLE, Tensor, Weights, find_weights, read_tensors
 from workbench.models.wrapping import describe
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from workbench.models.language_model import LanguageModel
 
 
 def load(
@@ -52,14 +55,13 @@ def load(
         MissingPackageError: quantization without its packages.
         ParameterError: a setting that does not exist.
     """
-    place, stored = choose_device(device), choose_dtype(dtype)
-    quantizer = quantization_config(quantization, stored)
+    settings = choose(device, dtype, quantization)
     name, folder, commit = _locate(source, revision, token, code=trust_remote_code)
     config = folders.read_config(folder, name)
     folders.check_config(config, name, trust_remote_code=trust_remote_code)
 
     def check(tensors: list[Tensor]) -> None:
-        _estimate(name, config, tensors, place, stored, quantization).check()
+        _estimate(name, config, tensors, settings).check()
 
     if commit is not None:
         hub.fetch_weights(name, folder, token=token, allow_pickle=allow_pickle, check=check)
@@ -73,7 +75,7 @@ def load(
     }
     with _quietly(), _explained(name, quantization):
         tokenizer = AutoTokenizer.from_pretrained(folder, **remote)
-        model = _load_weights(name, folder, weights, place, stored, quantizer, remote)
+        model = _load_weights(name, folder, weights, settings, remote)
     return describe(model, tokenizer, name=name, revision=commit, quantization=quantization)
 
 
@@ -92,7 +94,7 @@ def estimate(
         ModelError: it cannot be found or has no safetensors weights.
         ParameterError: a setting that does not exist.
     """
-    place, stored = choose_device(device), choose_dtype(dtype)
+    settings = choose(device, dtype, quantization)
     name, folder, commit = _locate(source, revision, token, code=False)
     config = folders.read_config(folder, name)
     there = (folder / SINGLE).is_file() or (folder / INDEX).is_file()
@@ -100,7 +102,7 @@ def estimate(
         tensors = hub.remote_tensors(name, folder, token=token)
     else:
         tensors = _tensors(find_weights(folder, name, allow_pickle=False))
-    return _estimate(name, config, tensors, place, stored, quantization)
+    return _estimate(name, config, tensors, settings)
 
 
 def _locate(
@@ -122,22 +124,15 @@ def _tensors(weights: Weights) -> list[Tensor]:
     return [tensor for file in weights.files for tensor in read_tensors(file)]
 
 
-def _estimate(
-    name: str,
-    config: dict[str, Any],
-    tensors: list[Tensor],
-    device: torch.device,
-    dtype: str | None,
-    quantization: str | None,
-) -> MemoryEstimate:
+def _estimate(name: str, config: dict[str, Any], tensors: list[Tensor], settings: Settings) -> MemoryEstimate:
     declared = config.get("dtype") or config.get("torch_dtype")
-    kept = dtype or (declared if isinstance(declared, str) and "quantization_config" not in config else None)
+    kept = settings.dtype or (declared if isinstance(declared, str) and "quantization_config" not in config else None)
     return estimate_tensors(
         name,
         tensors,
-        device=device,
+        device=settings.device,
         dtype=kept if isinstance(getattr(torch, kept or "", None), torch.dtype) else None,
-        quantization=quantization,
+        quantization=settings.quantization,
         vocabulary=config.get("vocab_size"),
     )
 
@@ -146,16 +141,15 @@ def _load_weights(
     name: str,
     folder: Path,
     weights: Weights,
-    device: torch.device,
-    dtype: str | None,
-    quantizer: Any,  # noqa: ANN401  -- transformers is untyped
+    settings: Settings,
     remote: dict[str, Any],
-) -> Any:  # noqa: ANN401
+) -> Any:  # noqa: ANN401  -- transformers is untyped
+    device, quantizer = settings.device, quantization_config(settings)
     # With accelerate the weights go straight to the device, without passing through this machine's memory first.
     direct = quantizer is not None or (device.type != "cpu" and is_installed("accelerate"))
     model, report = AutoModelForCausalLM.from_pretrained(
         folder,
-        dtype=dtype or "auto",
+        dtype=settings.dtype or "auto",
         use_safetensors=not weights.pickled,
         quantization_config=quantizer,
         device_map={"": device} if direct else None,
@@ -164,9 +158,10 @@ def _load_weights(
     )
     missing = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
     if missing:
+        some = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
         raise ModelError(
-            f"The weights of {name} do not match its config.json: {len(missing)} tensors the model needs are not in the files "
-            f"({', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}). They would have been random numbers."
+            f"The weights of {name} do not match its config.json: {len(missing)} tensors it needs are not in the "
+            f"files ({some}). They would have been random numbers."
         )
     return (model if direct else model.to(device)).eval().requires_grad_(requires_grad=False)
 
@@ -179,7 +174,9 @@ def _explained(name: str, quantization: str | None) -> Iterator[None]:
     except WorkbenchError:
         raise
     except torch.OutOfMemoryError as error:
-        raise ModelError(f"The device's memory ran out while loading {name}. Try dtype='bfloat16' or device='cpu'.") from error
+        raise ModelError(
+            f"The device's memory ran out while loading {name}. Try dtype='bfloat16' or device='cpu'."
+        ) from error
     except json.JSONDecodeError as error:
         raise ModelError(f"A JSON file of {name} is broken: {error}. Download or copy it again.") from error
     except Exception as error:
@@ -190,7 +187,9 @@ def _explained(name: str, quantization: str | None) -> Iterator[None]:
                 "if you trust it: wb.load(..., trust_remote_code=True)."
             ) from error
         if quantization:
-            raise ModelError(f"{name} cannot be quantised to {quantization} here: {lines[0]} Try quantization=None.") from error
+            raise ModelError(
+                f"{name} cannot be quantised to {quantization} here: {lines[0]} Try quantization=None."
+            ) from error
         raise ModelError(f"transformers cannot load {name}: {lines[0]}") from error
 
 

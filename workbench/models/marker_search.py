@@ -70,7 +70,8 @@ def _all_variants(tokenizer: Any, texts: tuple[str, ...]) -> tuple[tuple[int, ..
 def _variants(tokenizer: Any, text: str) -> list[tuple[int, ...]]:  # noqa: ANN401
     """The marker alone, then every other way its tokens come out beside blanks, punctuation, letters and digits."""
     alone = _encode(tokenizer, text)
-    if len(alone) == 1:
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    if len(alone) == 1 or (alone[0] in added and alone[-1] in added):  # nothing merges across an added token's edge
         return [alone]
     contexts = [before + text + after for before in _BEFORE for after in _AFTER]
     encoded = tokenizer(contexts, add_special_tokens=False, verbose=False)["input_ids"]

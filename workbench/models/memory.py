@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import torch
 
 from workbench.errors import ModelError
-from workbench.models.weights import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from workbench.models.weights import Tensor
 
 _BITS = re.compile(r"\d+")
 _OVERHEAD = 1.1
@@ -43,7 +47,9 @@ class MemoryEstimate:
     def to_frame(self) -> pl.DataFrame:
         """One row: name, parameters, dtype, device, needed, available, fits."""
         names = ("name", "parameters", "dtype", "device", "needed", "available", "fits")
-        return pl.DataFrame([{field: getattr(self, field) for field in names}], schema_overrides={"available": pl.Int64})
+        return pl.DataFrame(
+            [{field: getattr(self, field) for field in names}], schema_overrides={"available": pl.Int64}
+        )
 
     def check(self) -> None:
         """Nothing when it fits.
@@ -54,14 +60,15 @@ class MemoryEstimate:
         if self.fits or self.available is None:
             return
         raise ModelError(
-            f"{self.name} needs about {_size(self.needed)} in {self.dtype} on {self.device}, and {_size(self.available)} are free. "
-            f"Try {', '.join(self._remedies())}, close what else holds memory, or take a smaller model."
+            f"{self.name} needs about {_size(self.needed)} in {self.dtype} on {self.device}, and "
+            f"{_size(self.available)} are free. Try {', '.join(self._remedies())}, close what else holds "
+            "memory, or take a smaller model."
         )
 
     def _remedies(self) -> list[str]:
         remedies = ["dtype='bfloat16'"] if self.dtype == "float32" else []
         remedies += ["quantization='4bit'"] if self.dtype != "4bit" else []
-        return remedies + [f"device='{'cpu' if self.device != 'cpu' else 'cuda'}' if there is more memory"]
+        return [*remedies, f"device='{'cpu' if self.device != 'cpu' else 'cuda'}' if there is more memory"]
 
 
 def estimate_tensors(

@@ -46,8 +46,8 @@ def check_fits(length: int, context: int | None) -> None:
     """
     if context is not None and length > context:
         raise PromptError(
-            f"{length:,} tokens do not fit the model's context of {context:,}. Shorten the text by {length - context:,} "
-            "tokens, or take a model with a longer context."
+            f"{length:,} tokens do not fit the model's context of {context:,}. Shorten the text by "
+            f"{length - context:,} tokens, or take a model with a longer context."
         )
 
 
@@ -65,8 +65,8 @@ def _from_messages(model: LanguageModel, messages: Sequence[Any]) -> tuple[str, 
         _check_message(place, message)
     if not model.has_chat_template:
         raise PromptError(
-            f"The tokenizer of {model.name} has no chat template. Give the prompt as one string with chat=False, or set "
-            "model.tokenizer.chat_template."
+            f"The tokenizer of {model.name} has no chat template. Give the prompt as one string with chat=False, or "
+            "set model.tokenizer.chat_template."
         )
     if not any(message["content"].strip() for message in messages):
         raise PromptError("The prompt is empty: no message has any content.")
@@ -97,7 +97,7 @@ def _check_message(place: int, message: object) -> None:
 
 
 def _verbatim(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401  -- transformers is untyped
-    """The tokens of `text`, with the beginning-of-sequence token the tokenizer puts first, if it does and it is not there.
+    """The tokens of `text`, after the beginning-of-sequence token if the tokenizer puts one and the text does not.
 
     What a tokenizer puts at the end is left off: the model is to go on from here.
     """

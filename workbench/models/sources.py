@@ -48,7 +48,9 @@ def resolve(source: str | os.PathLike[str]) -> Source:
     if name and path.is_dir():
         return Source(name, path)
     if name and path.exists():
-        raise ModelError(f"{name} is a file. Give the folder that holds the model's config.json, tokenizer and weights.")
+        raise ModelError(
+            f"{name} is a file. Give the folder that holds the model's config.json, tokenizer and weights."
+        )
     if not isinstance(source, str) or _LOOKS_LIKE_A_PATH.search(name):
         raise ModelError(f"There is no folder {name}. Give a folder with a model's config.json, tokenizer and weights.")
     if _HUB_ID.fullmatch(name) or _is_cached(name):

@@ -7,16 +7,18 @@ the parameters. `LanguageModel.verify` then proves on the model's own logits tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
 from workbench.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +104,7 @@ def _find(model: nn.Module) -> Structure:
     with torch.inference_mode(), watch(list(model.modules())) as calls:
         model(input_ids=ids, use_cache=False)
     layers = _layers(model, calls)
-    made_vocabulary = _head_call(model, calls)
+    made_vocabulary = _head_call(model, calls, layers)
     return Structure(layers, _norm(made_vocabulary, calls, layers), made_vocabulary.module)
 
 
@@ -110,7 +112,11 @@ def _layers(model: nn.Module, calls: Sequence[Call]) -> nn.ModuleList:
     called = {call.module for call in calls}
     outermost: list[tuple[str, nn.ModuleList]] = []
     for name, module in model.named_modules():
-        if not isinstance(module, nn.ModuleList) or len(module) == 0 or any(name.startswith(o + ".") for o, _ in outermost):
+        if (
+            not isinstance(module, nn.ModuleList)
+            or len(module) == 0
+            or any(name.startswith(o + ".") for o, _ in outermost)
+        ):
             continue
         if all(item in called for item in module):
             outermost.append((name, module))
@@ -119,12 +125,17 @@ def _layers(model: nn.Module, calls: Sequence[Call]) -> nn.ModuleList:
     return max((layers for _, layers in outermost), key=lambda found: sum(p.numel() for p in found.parameters()))
 
 
-def _head_call(model: nn.Module, calls: Sequence[Call]) -> Call:
-    declared = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+def _head_call(model: nn.Module, calls: Sequence[Call], layers: nn.ModuleList) -> Call:
+    getter: Any = getattr(model, "get_output_embeddings", None)
+    declared = None if getter is None else getter()
+    inside = set(layers.modules())
     for call in reversed(calls):
-        if call.module is declared or (declared is None and isinstance(call.module, nn.Linear)):
+        guessed = declared is None and isinstance(call.module, nn.Linear) and call.module not in inside
+        if call.module is declared or guessed:
             return call
-    raise ModelError(f"No head that makes logits can be made out in {type(model).__name__}: is it a causal language model?")
+    raise ModelError(
+        f"No head that makes logits can be made out in {type(model).__name__}: is it a causal language model?"
+    )
 
 
 def _norm(head_call: Call, calls: Sequence[Call], layers: nn.ModuleList) -> nn.Module | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import decoders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _BROKEN = "\ufffd"
@@ -40,8 +42,8 @@ def decode(tokenizer: Any, ids: Sequence[int]) -> str:  # noqa: ANN401
 class TextStream:
     """Token texts one at a time, for streaming: `add` gives what the token adds, `flush` what is left at the end.
 
-    Joined, they are the tokenizer's decoding of all tokens; the one exception is a tokenizer with byte tokens (`<0xE2>`)
-    whose bytes turn out to form no valid text after a part of them was shown.
+    Joined, they are the tokenizer's decoding of all tokens. The one exception is a tokenizer with byte tokens
+    (`<0xE2>`) whose bytes turn out to form no valid text after a part of them was shown.
     """
 
     def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401
@@ -127,7 +129,7 @@ def _spread(text: str, raw: bytes) -> list[str]:
 
 
 def _byte_of_character() -> dict[str, int]:
-    """The printable stand-ins byte-level vocabularies write their bytes in: printable Latin-1 as it is, the rest from 256 up.
+    """The stand-ins byte-level vocabularies write bytes in: printable Latin-1 as it is, the others from 256 up.
 
     Source: openai/gpt-2, src/encoder.py, bytes_to_unicode.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ from workbench.models.structure import structure, watch
 from workbench.models.token_text import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workbench.models.language_model import LanguageModel
 
 OK, DIFFERS, NOT_APPLICABLE = "ok", "differs", "not applicable"
@@ -67,7 +68,7 @@ class Verification:
 def verify(model: LanguageModel, tokens: int = 32) -> Verification:
     """Try on a text of `tokens` tokens what the workbench relies on.
 
-    1. The last decoder layer's states through final norm and head give the model's logits, up to a factor or a soft cap.
+    1. The last decoder layer's states through final norm and head give the logits, up to a factor or a soft cap.
     2. Decoding token by token with a cache gives the logits of one full pass.
     3. The chat template keeps the user's words, its generation prompt only adds to the end, and tokens decode back.
     """
@@ -113,12 +114,13 @@ def _last_layer(model: LanguageModel, ids: torch.Tensor) -> Check:
             raise ModelError("the last layer gives no tensor.")
         states = states.reshape(*ids.shape, -1)
         head = found.head(states if found.norm is None else found.norm(states)).float()
-    tolerance = _tolerance(logits, model.compute_dtype)
+    tolerance = _tolerance(logits, model.precision)
     readout = fit_readout(head, logits, tolerance)
     norm = "no final norm" if found.norm is None else type(found.norm).__name__
     parts = f"{len(found.layers)} layers, {norm}, head {type(found.head).__name__}"
     if readout.kind == "unknown":
-        words = f"The last layer's states through norm and head do not give the logits ({parts}); by {readout.difference:.2g}."
+        off = f"{readout.difference:.2g}"
+        words = f"The last layer's states through norm and head do not give the logits, by up to {off} ({parts})."
     else:
         words = f"The last layer's states through norm and head{readout.describe()} give the logits ({parts})."
     status = DIFFERS if readout.kind == "unknown" else OK
@@ -131,7 +133,7 @@ def _cached_decoding(model: LanguageModel, ids: torch.Tensor) -> Check:
     steps = _cached_logits(model, ids)
     if steps is None:
         return Check("cached decoding", NOT_APPLICABLE, None, None, "The model decodes without a cache.")
-    difference, tolerance = float((steps - full).abs().max()), _tolerance(full, model.compute_dtype)
+    difference, tolerance = float((steps - full).abs().max()), _tolerance(full, model.precision)
     same = difference <= tolerance  # False for NaN
     verb = "equals" if same else "differs from"
     words = f"{ids.shape[1]} tokens one by one: cached decoding {verb} a full pass, by {difference:.2g} at most."
@@ -171,7 +173,9 @@ def _cached_logits(model: LanguageModel, ids: torch.Tensor) -> torch.Tensor | No
 def _chat_template(model: LanguageModel) -> Check:
     name = "chat template"
     if not model.has_chat_template:
-        return Check(name, NOT_APPLICABLE, None, None, "The tokenizer has no chat template; prompts are taken verbatim.")
+        return Check(
+            name, NOT_APPLICABLE, None, None, "The tokenizer has no chat template; prompts are taken verbatim."
+        )
     text, ids = model.encode_prompt(_QUESTION)
     messages = [{"role": "user", "content": _QUESTION}]
     closed = model.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=False)

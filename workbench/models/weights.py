@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -75,7 +77,9 @@ def weight_names(names: Iterable[str], name: str, *, allow_pickle: bool) -> list
         )
     if allow_pickle and any(file in _PICKLED_NAMES for file in loadable):
         return loadable
-    other = next((file for file in found if file.endswith((".gguf", ".h5", ".msgpack", ".onnx", *PICKLED, ".safetensors"))), None)
+    other = next(
+        (file for file in found if file.endswith((".gguf", ".h5", ".msgpack", ".onnx", *PICKLED, ".safetensors"))), None
+    )
     hint = f" {other} is there, but transformers looks for {SINGLE}." if other else ""
     raise ModelError(f"{name} holds no weights ({SINGLE} or {INDEX}).{hint} Is the download complete?")
 
@@ -109,7 +113,8 @@ def _parse(raw: bytes, path: Path) -> dict[str, Any]:
         header = json.loads(raw)
         header.pop("__metadata__", None)
         for entry in header.values():
-            entry["dtype"], entry["shape"], entry["data_offsets"][1]  # noqa: B018  -- a KeyError is the test
+            Tensor(entry["dtype"], tuple(entry["shape"]))
+            int(entry["data_offsets"][1])
     except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
         raise ModelError(f"The header of {path} is corrupt. Download or copy the file again.") from error
     return header

@@ -38,11 +38,10 @@ def describe(
     Raises:
         ModelError: no causal language model, or a tokenizer that does not fit it.
     """
-    if not isinstance(model, nn.Module) or not hasattr(model, "config") or not hasattr(model, "generate"):
-        raise ModelError(f"{type(model).__name__} is no transformers model that generates text.")
+    _require_generator(model)
     vocabulary = _vocabulary(model, name)
     model.eval()
-    _require_causal(model, name)
+    _require_causal(model, name, vocabulary)
     if tokenizer is not None:
         _require_fit(tokenizer, vocabulary, name)
     ends = _end_ids(model, tokenizer, vocabulary)
@@ -63,6 +62,11 @@ def describe(
     )
 
 
+def _require_generator(model: object) -> None:
+    if not isinstance(model, nn.Module) or not hasattr(model, "config") or not hasattr(model, "generate"):
+        raise ModelError(f"{type(model).__name__} is no transformers model that generates text.")
+
+
 def _vocabulary(model: Any, name: str) -> int:  # noqa: ANN401
     head = model.get_output_embeddings()
     if head is None or getattr(model.config, "is_encoder_decoder", False):
@@ -70,16 +74,16 @@ def _vocabulary(model: Any, name: str) -> int:  # noqa: ANN401
     return int(getattr(head, "out_features", None) or head.weight.shape[0])
 
 
-def _require_causal(model: Any, name: str) -> None:  # noqa: ANN401
+def _require_causal(model: Any, name: str, vocabulary: int) -> None:  # noqa: ANN401
     """Change the last of six tokens: a causal model's logits before it stay as they were."""
-    ids = torch.tensor([[0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 6]], device=model.device)
+    ids = torch.tensor([[0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 6]], device=model.device) % vocabulary
     with torch.inference_mode():
         logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
     rounding = 1e-5 if model.dtype in (torch.float32, torch.float64) else 3e-2
     difference = float((logits[0] - logits[1]).abs().max())
     if difference > rounding * float(logits.abs().max()):
         raise ModelError(
-            f"{name} ({type(model).__name__}) is no causal language model: its logits at a token depend on later tokens."
+            f"{name} ({type(model).__name__}) is no causal language model: its logits depend on later tokens."
         )
 
 
@@ -108,7 +112,9 @@ def _end_ids(model: Any, tokenizer: Any, vocabulary: int) -> frozenset[int]:  # 
     ends: set[int] = set()
     for found in declared:
         ends.update(found if isinstance(found, (list, tuple)) else [] if found is None else [found])
-    return frozenset(int(i) for i in ends if 0 <= int(i) < vocabulary)  # a config's default may lie beyond a small vocabulary
+    return frozenset(
+        int(i) for i in ends if 0 <= int(i) < vocabulary
+    )  # a config's default may lie beyond a small vocabulary
 
 
 def _pad_id(model: Any, tokenizer: Any, ends: frozenset[int], vocabulary: int) -> int:  # noqa: ANN401

@@ -1,1 +1,11 @@
 """Traces: record, score, import, read and write what one decode leaves behind."""
+
+from workbench.traces.imports import read_trace
+from workbench.traces.record import record
+from workbench.traces.score import score
+from workbench.traces.sketch import LogitSketch
+from workbench.traces.sketching import sketch_logits
+from workbench.traces.store import Traces, open_traces
+from workbench.traces.trace import Trace
+
+__all__ = ["LogitSketch", "Trace", "Traces", "open_traces", "read_trace", "record", "score", "sketch_logits"]

@@ -55,7 +55,7 @@ def decode(
     Raises:
         LogitsError: the model gave NaN, +inf or nothing but -inf; the step is named.
     """
-    loop = _Loop(model, sampler, seeds, max_new_tokens, recorder, stop)
+    loop = _Loop(model, sampler=sampler, seeds=seeds, max_new_tokens=max_new_tokens, recorder=recorder, stop=stop)
     ids, mask = left_pad(prompts, model.pad_id, model.device)
     with torch.inference_mode():
         model.hf.generate(
@@ -86,6 +86,7 @@ class _Loop:
     def __init__(
         self,
         model: LanguageModel,
+        *,
         sampler: Sampler,
         seeds: Sequence[int],
         max_new_tokens: int,

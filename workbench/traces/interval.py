@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from workbench.errors import ParameterError, TraceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LARGEST_VOCABULARY = 1_000_000
+"""Taken for a vocabulary's size where it is not known, only to see whether a ceiling can be true."""
 
 EXCESS = 1e-2
 """How far above 1 the listed probabilities may add up; more than rounding explains means they are no probabilities."""
@@ -49,10 +55,12 @@ def entropy_interval(
 
     The upper bound spreads the tail evenly over all other tokens. The lower one packs it into as few as it can: when no
     unlisted token is likelier than c, into n = floor(r / c) tokens of probability c and one of what is left,
-    s = r - n c, so that L = -n c ln c - s ln s. Where no c is known all of it may sit in one token, and L = -r ln r, the
-    bracket of truncated log-probabilities in its usual form; with c, L >= r ln(1 / c), which is larger.
+    s = r - n c, so that L = -n c ln c - s ln s. Where no c is known all of it may sit in one token, and L = -r ln r,
+    the bracket of truncated log-probabilities in its usual form; with c, L >= r ln(1 / c), which is larger.
 
-    Both are attained, so no narrower interval follows from these numbers. A mass above 1 by rounding counts as 1.
+    Both are attained, so no narrower interval follows from these numbers. A mass above 1 by rounding counts as 1, and a
+    ceiling that all other tokens together could not fill the tail under is no ceiling: the list was not the top k, or
+    the tail is rounding.
 
     Args:
         logprobs: natural log-probabilities of distinct tokens; -inf adds nothing.
@@ -67,7 +75,7 @@ def entropy_interval(
     if any(math.isnan(value) for value in known):
         raise TraceError("A listed log-probability is NaN, so its distribution has no entropy.")
     if vocabulary is not None and len(known) > vocabulary:
-        raise ParameterError(f"{len(known)} tokens are listed, but vocabulary={vocabulary}. Give the model's full size.")
+        raise ParameterError(f"{len(known)} tokens are listed, but vocabulary={vocabulary}; give its full size.")
     mass = math.fsum(math.exp(value) for value in known)
     if mass > 1 + EXCESS:
         raise TraceError(
@@ -79,6 +87,9 @@ def entropy_interval(
     others = None if vocabulary is None else vocabulary - len(known)
     if tail == 0.0 or others == 0:
         return EntropyInterval(top, top, mass, len(known))
+    room = LARGEST_VOCABULARY if others is None else others
+    if ceiling is not None and tail > room * math.exp(ceiling) * (1 + 1e-6):
+        ceiling = None
     lower = top + _packed(tail, ceiling)
     upper = None if others is None else max(lower, top + tail * math.log(others / tail))
     return EntropyInterval(lower, upper, mass, len(known))
@@ -89,8 +100,6 @@ def _packed(tail: float, ceiling: float | None) -> float:
     if ceiling is None or ceiling >= math.log(tail):
         return -tail * math.log(tail)
     largest = math.exp(ceiling)
-    if largest == 0.0:  # every listed probability underflows; the tail cannot, so the ceiling says nothing
-        return -tail * math.log(tail)
     full = math.floor(tail / largest)
     rest = max(0.0, tail - full * largest)
     return -full * largest * ceiling - (rest * math.log(rest) if rest > 0.0 else 0.0)

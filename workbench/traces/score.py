@@ -10,7 +10,8 @@ import torch
 
 from workbench.errors import PromptError
 from workbench.traces.provenance import provenance
-from workbench.traces.sketch import LogitSketch, sketch_logits
+from workbench.traces.sketch import LogitSketch
+from workbench.traces.sketching import sketch_logits
 from workbench.traces.trace import Trace, names_of, phases_of, token_frame, unknown_columns
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import polars as pl
 
 from workbench.errors import TraceError
 from workbench.traces.columns import INTERVAL, SCHEMA
-from workbench.traces.sketch import LogitSketch, sketch_logits
+from workbench.traces.sketch import LogitSketch
+from workbench.traces.sketching import sketch_logits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -89,7 +89,7 @@ _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
 def spelling(token: str, raw: Sequence[int] | None = None, token_id: int | None = None) -> Spelling:
-    r"""Read a token as servers spell it: text, `token_id:123` (vLLM), `bytes:\xf0\x9f` (OpenAI), `byte: \xf0`, `<0xF0>`."""
+    r"""Read a token as spelled: text, `token_id:123` (vLLM), `bytes:\xf0\x9f` (OpenAI), `byte: \xf0`, `<0xF0>`."""
     token = clean(token)
     given = None if raw is None else bytes(raw)
     named = _TOKEN_ID.fullmatch(token)
@@ -103,20 +103,22 @@ def spelling(token: str, raw: Sequence[int] | None = None, token_id: int | None 
 
 
 def _escaped_bytes(token: str) -> bytes | None:
+    if not token.startswith(("byte", "<0x")):
+        return None
     byte = _BYTE_TOKEN.fullmatch(token)
     if byte:
         return bytes.fromhex(byte[1])
     escaped = _ESCAPED.fullmatch(token)
     if not escaped:
         return None
-    # OpenAI writes a leading space of the token itself before the first escape; llama.cpp always writes one after "byte:".
+    # OpenAI writes a leading space of the token itself before the first escape; llama.cpp always one after "byte:".
     blank = b" " if token.startswith("bytes: ") else b""
     return blank + bytes.fromhex(escaped[1].replace("\\x", "").replace(" ", ""))
 
 
 def clean(text: str) -> str:
     """The text with lone surrogates, which JSON can hold and UTF-8 cannot, replaced by U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def logprob_of(value: Any, where: str) -> float | None:  # noqa: ANN401  -- whatever the JSON holds
@@ -193,7 +195,9 @@ def same_length(counts: Mapping[str, int], where: str) -> None:
     """
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
-        raise TraceError(f"{where}: lists that run side by side differ in length: {listed}. The document was cut or edited.")
+        raise TraceError(
+            f"{where}: lists that run side by side differ in length: {listed}. The document was cut or edited."
+        )
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401

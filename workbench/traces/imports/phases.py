@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from workbench.errors import ParameterError
 from workbench.models.marker_families import FAMILIES, Family
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Markers = tuple[str, str] | Literal[False] | None
 
@@ -26,7 +28,9 @@ def family_of(text: str, prompt: str, think_markers: Markers) -> Family | None:
         return None
     if think_markers is not None:
         if len(think_markers) != 2 or not all(think_markers):
-            raise ParameterError('think_markers are two texts, ("<think>", "</think>"); False means that there are none.')
+            raise ParameterError(
+                'think_markers are two texts, ("<think>", "</think>"); False means that there are none.'
+            )
         return Family(*think_markers)
     return next((family for family in FAMILIES if _divides(family, text, prompt)), None)
 
@@ -40,7 +44,7 @@ def _divides(family: Family, text: str, prompt: str) -> bool:
 
 
 def phases(texts: Sequence[str], prompt: str = "", think_markers: Markers = None) -> list[str]:
-    """The phase of every token: "marker" if any of it belongs to a marker, else "think" or "answer" by its first character.
+    """The phase of every token: "marker" if any of it belongs to a marker, else that of its first character.
 
     The rules are those of `workbench.models.ThinkMarkers`, on characters: thought that is never closed stays "think",
     and a closing marker that nothing opened makes all before it "think". A token that adds no text is in the phase of

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from workbench.traces.imports.entries import Entry
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workbench.traces.imports.entries import Entry
 
 _BROKEN = "\ufffd"
+_BLANKS = re.compile(r"\s*")
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ def join(entries: Sequence[Entry], full: str | None) -> Joined:
     aligned = align(spelled, full)
     if aligned is not None:
         return Joined(tuple(aligned))
-    note = "The tokens do not join to the text the server gave, which it has stripped or parsed. The text here is the tokens'."
+    note = "The tokens do not join to the text the server gave, which it stripped or parsed; the text here is theirs."
     return Joined(tuple(texts), note)
 
 
@@ -64,23 +69,24 @@ def align(pieces: Sequence[str], full: str) -> list[str] | None:
     """
     texts: list[str] = []
     at = 0
-    gap = False
-    for piece in pieces:
+    broken: int | None = None  # the last piece with U+FFFD whose end is not known yet
+    for index, piece in enumerate(pieces):
+        texts.append("")
         if _BROKEN in piece:
-            gap = True
-            texts.append("")
-            continue
-        start = full.find(piece, at + 1) if gap and piece else _after_blanks(full, at, piece)
-        if start < 0:
-            return None
-        if gap and piece:
-            texts[-1] += full[at:start]
-            at, gap = start, False
-        texts.append(full[at : start + len(piece)] if piece else "")
-        at = start + len(piece) if piece else at
-    if gap:
-        last = max(index for index, piece in enumerate(pieces) if _BROKEN in piece)
-        texts[last] = full[at:]
+            begin = piece[: piece.index(_BROKEN)]
+            if broken is None and full.startswith(begin, at):
+                texts[index] = begin
+                at += len(begin)
+            broken = index
+        elif piece:
+            start = _after_blanks(full, at, piece) if broken is None else full.find(piece, at + 1)
+            if start < 0:
+                return None
+            texts[index if broken is None else broken] += full[at:start]
+            texts[index] += piece
+            at, broken = start + len(piece), None
+    if broken is not None:
+        texts[broken] += full[at:]
         at = len(full)
     return texts if at == len(full) else None
 
@@ -89,5 +95,6 @@ def _after_blanks(full: str, at: int, piece: str) -> int:
     """Where `piece` starts when only blanks may come before it; -1 where it does not."""
     if full.startswith(piece, at):
         return at
-    start = len(full) - len(full[at:].lstrip())
+    blanks = _BLANKS.match(full, at)
+    start = at if blanks is None else blanks.end()
     return start if full.startswith(piece, start) else -1

@@ -1,4 +1,4 @@
-"""Recording: the same tokens as transformers' own generate, raw and sampled columns that are right, Stop, seeds, errors."""
+"""Recording: the tokens of transformers' generate, raw and sampled columns that are right, Stop, seeds, errors."""
 
 import threading
 

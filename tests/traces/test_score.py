@@ -1,5 +1,7 @@
 """Teacher forcing: alignment, block-wise equal to one pass, agreement with what a decode recorded."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,6 @@ from scipy.special import entr, log_softmax, softmax
 import workbench as wb
 from tests.models.architectures import make_model
 from workbench.errors import PromptError
-from workbench.traces import score as score_module
 from workbench.traces.score import mean_surprisal
 
 TEXT = "<think>\nStart with 12. 12 + 9 = 21.\n</think>\n\nThe answer is 21."
@@ -48,7 +49,8 @@ def test_scoring_what_was_recorded_gives_the_recorded_values(model):
 def test_blocks_equal_one_pass_on_every_architecture(kind, monkeypatch):
     model = wb.wrap(make_model(kind))
     ids = np.random.default_rng(0).integers(3, 300, 70).tolist()
-    monkeypatch.setattr(score_module, "_BLOCK_BYTES", 16 * 4 * model.vocabulary)
+    # the module by its name: `workbench.traces.score` is the function
+    monkeypatch.setattr(sys.modules["workbench.traces.score"], "_BLOCK_BYTES", 16 * 4 * model.vocabulary)
     trace = wb.score(model, ids)
     logits = one_pass(model, ids)[:-1]
     assert len(trace) == 69
@@ -74,5 +76,5 @@ def test_nothing_to_score(model, text):
 
 
 def test_longer_than_the_context(model):
-    with pytest.raises(PromptError, match="2,048|2048"):
+    with pytest.raises(PromptError, match=r"2,048|2048"):
         wb.score(model, "1" * 3000)

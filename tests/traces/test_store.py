@@ -108,7 +108,7 @@ def test_damage_in_the_middle_is_named(tmp_path):
 
 def test_another_version_is_refused(tmp_path):
     path = rewritten(make_trace().save(tmp_path / "t.parquet"), **{"workbench.trace": "99"})
-    with pytest.raises(TraceError, match="format 99.*Upgrade"):
+    with pytest.raises(TraceError, match=r"format 99.*Upgrade"):
         wb.Trace.load(path)
 
 
@@ -122,7 +122,7 @@ def test_a_missing_column_is_named(tmp_path, column):
 
 def test_a_parquet_file_that_is_no_trace(tmp_path):
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "t.parquet")
-    with pytest.raises(TraceError, match="not a trace.*read_trace"):
+    with pytest.raises(TraceError, match=r"not a trace.*read_trace"):
         wb.Trace.load(tmp_path / "t.parquet")
 
 

@@ -41,12 +41,14 @@ class DecodeBar(ipywidgets.VBox):
         self._job: Job[Trace] = Job(self._done, self._failed)
         self._began = 0.0
         self._make_controls()
+        row = {"flex_flow": "row wrap", "align_items": "center"}
         settings = ipywidgets.HBox(
-            [self.temperature, self.top_p, self.top_k, self.limit, self.seed], layout={"flex_flow": "row wrap"}
+            [self.generate, self.stop, self.temperature, self.top_p, self.top_k, self.limit, self.seed], layout=row
         )
-        actions = ipywidgets.HBox([self.generate, self.stop, self.progress, self.status])
-        super().__init__([self.prompt, settings, actions])
+        super().__init__([self.prompt, settings, ipywidgets.HBox([self.progress, self.status], layout=row)])
         session.observe(self._model_changed, "model")
+        self._connected = True
+        session.observe(self._trace_changed, "trace")
         self._model_changed()
 
     def _make_controls(self) -> None:
@@ -54,12 +56,12 @@ class DecodeBar(ipywidgets.VBox):
         self.prompt = ipywidgets.Textarea(
             "What is 17 plus 25, then times 2?",
             placeholder="A question for the model",
-            rows=2,
+            rows=1,
             layout={"width": "100%"},
             continuous_update=False,
         )
         self.temperature = ipywidgets.FloatSlider(
-            1.0, min=0, max=2, step=0.05, description="temperature", style=narrow, layout={"width": "260px"},
+            1.0, min=0, max=2, step=0.05, description="temperature", style=narrow, layout={"width": "240px"},
             tooltip="Divides the logits; 0 takes the most likely token always",
         )  # fmt: skip
         self.top_p = ipywidgets.FloatSlider(
@@ -79,15 +81,17 @@ class DecodeBar(ipywidgets.VBox):
             tooltip="Same seed, same machine, same versions: same tokens",
         )  # fmt: skip
         self.generate = ipywidgets.Button(
+            layout={"width": "110px"},
             description="Generate",
             button_style="primary",
             icon="play",
             tooltip="Decode the prompt and record every token",
         )
         self.stop = ipywidgets.Button(
-            description="Stop", icon="stop", disabled=True, tooltip="End the decode and keep what is there"
-        )
-        self.progress = ipywidgets.IntProgress(0, min=0, max=1, layout={"width": "160px", "visibility": "hidden"})
+            description="Stop", icon="stop", disabled=True, tooltip="End the decode and keep what is there",
+            layout={"width": "80px"},
+        )  # fmt: skip
+        self.progress = ipywidgets.IntProgress(0, min=0, max=1, layout={"width": "160px", "display": "none"})
         self.status = ipywidgets.HTML()
         self.generate.on_click(lambda _: self.start())
         self.stop.on_click(lambda _: self.halt())
@@ -154,10 +158,16 @@ class DecodeBar(ipywidgets.VBox):
     def _busy(self, *, on: bool) -> None:
         self.generate.disabled, self.stop.disabled = on, not on
         self.progress.max, self.progress.value = self.limit.value, 0
-        self.progress.layout.visibility = "visible" if on else "hidden"
+        self.progress.layout.display = None if on else "none"
 
     def _say(self, text: str, *, alert: bool = False) -> None:
         self.status.value = f'<span role="alert">⚠ {escape(text)}</span>' if alert else escape(text)
+
+    def _trace_changed(self, change: Any) -> None:  # noqa: ANN401
+        """The question of the trace on show is the one to vary."""
+        question = change["new"] and change["new"].meta.get("question")
+        if question:
+            self.prompt.value = question
 
     def _model_changed(self, _: Any = None) -> None:  # noqa: ANN401
         model = self._session.model
@@ -171,5 +181,8 @@ class DecodeBar(ipywidgets.VBox):
     def close(self) -> None:
         """Stop what runs and let go of the session."""
         self.halt()
-        self._session.unobserve(self._model_changed, "model")
+        if self._connected:  # a widget is closed once more when it is collected
+            self._session.unobserve(self._model_changed, "model")
+            self._session.unobserve(self._trace_changed, "trace")
+            self._connected = False
         super().close()

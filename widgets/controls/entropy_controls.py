@@ -78,12 +78,12 @@ def _controls(view: EntropyView) -> dict[str, ipywidgets.ValueWidget]:
         kind = ipywidgets.IntSlider if isinstance(low, int) else ipywidgets.FloatSlider
         return kind(
             getattr(view, name), min=low, max=high, step=step, description=label, tooltip=tooltip, style=style,
-            layout={"width": "270px"},
+            layout={"width": "250px"},
         )  # fmt: skip
 
     return {
         "unit": ipywidgets.ToggleButtons(
-            options=["nats", "bits"], value=view.unit, style={"button_width": "48px"}, layout={"width": "auto"}
+            options=["nats", "bits"], value=view.unit, style={"button_width": "58px"}, layout={"width": "auto"}
         ),
         "window": slider("window", "rolling mean of", (1, 201, 2), "Tokens in the centred rolling mean"),
         "percentile": slider(

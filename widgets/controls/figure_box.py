@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import plotly.graph_objects as go
 
+from widgets.controls.fit import Fit
 from widgets.figures.series import Updates, update_figure
 from widgets.figures.template import Theme, apply_theme
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-class FigureBox(ipywidgets.Box):
+class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full width
     """Holds one FigureWidget; every FigureWidget carries a copy of plotly.js, so none is made before it is seen.
 
     Args:
@@ -30,7 +31,7 @@ class FigureBox(ipywidgets.Box):
         self.figure: go.FigureWidget | None = None
         super().__init__(layout={"width": "100%", "min_height": f"{height}px", "overflow": "hidden"})
 
-    def open(self) -> go.FigureWidget:
+    def unveil(self) -> go.FigureWidget:
         """Show the chart, building it the first time."""
         if self.figure is None:
             self.figure = go.FigureWidget(self._build())
@@ -38,7 +39,7 @@ class FigureBox(ipywidgets.Box):
             self.figure._config = {"displaylogo": False, "responsive": True}  # noqa: SLF001  -- plotly has no other way
             self.figure.layout.modebar.remove = ["lasso2d", "select2d", "autoscale"]
             self._connect(self.figure)
-            self.children = (self.figure,)
+            self.children = (self.figure, Fit())
         return self.figure
 
     def update(self, updates: Updates, layout: Mapping[str, Any] | None = None) -> None:
@@ -53,6 +54,6 @@ class FigureBox(ipywidgets.Box):
 
     def close(self) -> None:
         """Close the chart and the box."""
-        if self.figure is not None:
-            self.figure.close()
+        for child in self.children:
+            child.close()
         super().close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -52,6 +53,8 @@ class TracePanel(ipywidgets.VBox):
         ParameterError: `trace` is not a Trace.
     """
 
+    _connected = False
+
     def __init__(
         self, trace: Trace | None = None, *, session: Session | None = None, model: LanguageModel | None = None
     ) -> None:
@@ -61,6 +64,7 @@ class TracePanel(ipywidgets.VBox):
         if model is not None:
             self.session.model = model
         self._tokens = EMPTY
+        self._redrawing = False
         self._make_parts()
         super().__init__(
             [
@@ -82,9 +86,7 @@ class TracePanel(ipywidgets.VBox):
     def _make_parts(self) -> None:
         self.theme = Theme()
         self.controls = EntropyControls(self._view_changed)
-        self.strip = TokenStrip(
-            layers=strip_layers(EMPTY), marked_label="forking token", on_alternatives=self._alternatives
-        )
+        self.strip = TokenStrip(layers=strip_layers(EMPTY), marked_label="forking", on_alternatives=self._alternatives)
         self.summary = ipywidgets.HTML()
         self.chart = FigureBox(self._build_chart, self._connect_chart)
         self.scatter = FigureBox(self._build_scatter, self._connect_scatter, height=340)
@@ -97,6 +99,7 @@ class TracePanel(ipywidgets.VBox):
         self.export_bar = ExportBar(self._exportable)
 
     def _connect(self) -> None:
+        self._connected = True
         self.tabs.observe(lambda _: self._open_tab(), "selected_index")
         self.theme.observe(lambda _: self._recolour(), "dark")
         self.strip.observe(self._strip_moved, ["cursor", "hover"])
@@ -115,6 +118,7 @@ class TracePanel(ipywidgets.VBox):
 
     def _show(self, trace: Trace | None) -> None:
         self._tokens = EMPTY if trace is None else trace.tokens
+        self.controls.view = replace(self.view, visible=None)
         self._refill_strip()
         self._refresh_all()
 
@@ -161,7 +165,7 @@ class TracePanel(ipywidgets.VBox):
         box = self.tabs.children[self.tabs.selected_index or 0]
         fresh = isinstance(box, FigureBox) and box.figure is None
         if isinstance(box, FigureBox):
-            box.open()
+            box.unveil()
         if not fresh:
             self._refresh_tab()
 
@@ -171,7 +175,9 @@ class TracePanel(ipywidgets.VBox):
         tab = self.tabs.selected_index or 0
         if tab == CHART:
             series = entropy_series(tokens, view) | cursor_series(self.session.shown)
+            self._redrawing = True
             self.chart.update(series, entropy_layout(tokens, view, theme=theme))
+            self._redrawing = False
         elif tab == SCATTER:
             series = varentropy_series(tokens, unit=view.unit, vocabulary=self._vocabulary())
             series |= scatter_cursor(tokens, self.session.shown, unit=view.unit)
@@ -230,6 +236,16 @@ class TracePanel(ipywidgets.VBox):
             if str(trace.meta).startswith("scatter:"):
                 trace.on_click(lambda trace, points, _: self._pick(trace, points))
 
+    def _zoomed(self, _: go.Layout, visible: tuple[float, float]) -> None:
+        """The reader zoomed: long series are reduced anew for what is in sight."""
+        if self._redrawing or visible is None:
+            return
+        low, high = max(visible[0], -0.5), min(visible[1], len(self._tokens) - 0.5)
+        whole = low <= -0.5 and high >= len(self._tokens) - 0.5
+        self.controls.view = replace(self.view, visible=None if whole else (low, high))
+        if len(self._tokens) > self.view.points:
+            self.chart.update(entropy_series(self._tokens, self.view))
+
     def _point(self, points: Any, *, pin: bool) -> None:  # noqa: ANN401
         if points.xs:
             setattr(self.session, "cursor" if pin else "hover", round(points.xs[0]))
@@ -264,8 +280,10 @@ class TracePanel(ipywidgets.VBox):
 
     def close(self) -> None:
         """Stop what runs, close the charts and let go of the session."""
-        self.session.unobserve(self._trace_changed, "trace")
-        self.session.unobserve(self._cursor_moved, ["cursor", "hover"])
+        if self._connected:  # a widget is closed once more when it is collected
+            self.session.unobserve(self._trace_changed, "trace")
+            self.session.unobserve(self._cursor_moved, ["cursor", "hover"])
+            self._connected = False
         for part in (
             self.decode_bar,
             self.chart,

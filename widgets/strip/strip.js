@@ -168,6 +168,7 @@ class Strip {
   }
 
   pin(token) {
+    this.keyed = false;
     if (token >= 0) this.tell("cursor", token === this.look.cursor ? -1 : token);
   }
 
@@ -182,14 +183,16 @@ class Strip {
     const target = this.page.target(event.key);
     if (target === undefined) return;
     event.preventDefault();
+    this.keyed = true;
     this.point(-1);
     this.tell("cursor", target);
   }
 
-  // The token the card is about: under the pointer, else the pinned one while the keys are here.
+  // The token the card is about: under the pointer, else the pinned one while keys move it. A click alone leaves no card
+  // behind: it would cover the chart that the click was to move.
   shown() {
     if (this.pointed >= 0) return this.pointed;
-    return document.activeElement === this.page.scroller ? this.look.cursor : -1;
+    return this.keyed && document.activeElement === this.page.scroller ? this.look.cursor : -1;
   }
 
   showCard() {

@@ -76,10 +76,10 @@ def exponential_sums(row: NDArray[np.float32], high: np.float32) -> tuple[int, f
             s1 += w
             s2 += w * x
             n = np.int32(n + (_ONE_INT if d == _ZERO else _ZERO_INT))
-        at_top += n
-        mass += s0
-        first += s1
-        second += s2
+        at_top += int(n)
+        mass += float(s0)
+        first += float(s1)
+        second += float(s2)
     return at_top, mass, first, second
 
 
@@ -99,8 +99,8 @@ def centred_sums(row: NDArray[np.float32], high: np.float32, centre: np.float32)
             w = e * x
             s1 += w
             s2 += w * x
-        first += s1
-        second += s2
+        first += float(s1)
+        second += float(s2)
     return first, second
 
 
@@ -135,8 +135,8 @@ def finite_sum(row: NDArray[np.float32], bits: NDArray[np.int32]) -> tuple[int, 
             s += block[i] if kept else _ZERO
             n = np.int32(n + (_ONE_INT if kept else _ZERO_INT))
             low = min(low, order_key(block_bits[i]) if kept else _LARGEST_INT)
-        count += n
-        total += s
+        count += int(n)
+        total += float(s)
     return count, total, low
 
 
@@ -151,8 +151,8 @@ def centred_moments(row: NDArray[np.float32], bits: NDArray[np.int32], centre: n
             x = block[i] - centre if block_bits[i] != _NEGATIVE_INFINITY_BITS else _ZERO
             s1 += x
             s2 += x * x
-        first += s1
-        second += s2
+        first += float(s1)
+        second += float(s2)
     return first, second
 
 
@@ -178,7 +178,7 @@ def moments_row(row: NDArray[np.float32], bits: NDArray[np.int32], statistics: N
     first, second = centred_moments(row, bits, centre)
     first, second = first / count, second / count
     mean, std = np.float64(centre) + first, math.sqrt(max(0.0, second - first * first))
-    if not math.isfinite(std):
+    if not math.isfinite(first + second):  # max() above hides a NaN
         mean, std = wide_moments(row, bits, count)
     statistics[MEAN] = mean
     statistics[STD] = std
@@ -199,11 +199,11 @@ def row_status(high: np.int32, low: np.int32) -> int:
 
 
 @njit(nogil=True, cache=True)
-def entropy_rows(
+def entropy_rows(  # noqa: PLR0917  -- numba passes by position
     start: int,
     stop: int,
     logits: NDArray[np.float32],  # (T, V), contiguous
-    with_moments: bool,  # noqa: FBT001  -- numba passes by position
+    with_moments: bool,  # noqa: FBT001  -- the same
     statistics: NDArray[np.float64],  # (T, STATISTICS); rows that are not fine stay as they were
     counts: NDArray[np.int32],  # (T,): finite logits, written with the moments only
     status: NDArray[np.uint8],  # (T,)

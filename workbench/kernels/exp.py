@@ -45,20 +45,20 @@ _Q0, _Q1, _Q2, _Q3, _Q4, _Q5, _Q6, _Q7, _Q8, _Q9, _Q10 = (1.0 / math.factorial(p
 
 
 @intrinsic
-def float_from_bits(typing_context: object, bits: object) -> tuple[Signature, object]:
+def float_from_bits(_typing: object, _bits: object) -> tuple[Signature, object]:
     """The float32 whose IEEE 754 bits are this int32."""
 
-    def bitcast(context: object, builder: ir.IRBuilder, signature: object, arguments: list[ir.Value]) -> ir.Value:
+    def bitcast(_context: object, builder: ir.IRBuilder, _signature: object, arguments: list[ir.Value]) -> ir.Value:
         return builder.bitcast(arguments[0], ir.FloatType())
 
     return types.float32(types.int32), bitcast
 
 
 @intrinsic
-def double_from_bits(typing_context: object, bits: object) -> tuple[Signature, object]:
+def double_from_bits(_typing: object, _bits: object) -> tuple[Signature, object]:
     """The float64 whose IEEE 754 bits are this int64."""
 
-    def bitcast(context: object, builder: ir.IRBuilder, signature: object, arguments: list[ir.Value]) -> ir.Value:
+    def bitcast(_context: object, builder: ir.IRBuilder, _signature: object, arguments: list[ir.Value]) -> ir.Value:
         return builder.bitcast(arguments[0], ir.DoubleType())
 
     return types.float64(types.int64), bitcast

@@ -51,9 +51,9 @@ def kept_sums(
             a += e
             s += e if survives else _ZERO
             n = np.int32(n + (_ONE_INT if survives else _ZERO_INT))
-        kept += n
-        mass += s
-        total += a
+        kept += int(n)
+        mass += float(s)
+        total += float(a)
     return kept, mass, total
 
 

@@ -15,14 +15,13 @@ from numba import njit
 from workbench.kernels.entropy import (
     FINE,
     HIGH,
-    SUMS,
     entropy_row,
     float_from_key,
     key_range,
     moments_row,
-    order_key,
     row_status,
 )
+from workbench.kernels.selection import ID_BITS, gather_above, kth_code, rank_of, write_top
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,14 +33,10 @@ COUNTS = 3
 
 _LANES = 4  # histograms filled in turn, so that one addition need not wait for the last
 _STRETCH = 512
-_GATHER = 128
 _EXCLUDED = np.int32(MAX_BINS)
 _BIN_MASK = 2 * MAX_BINS - 1  # tells the compiler that a bin is no negative index
 _NEGATIVE_INFINITY = np.float32(-np.inf)
 _LARGEST = np.finfo(np.float32).max
-_ID_BITS = 32
-_ID_MASK = (1 << _ID_BITS) - 1
-_ZERO_INT, _ONE_INT = np.int32(0), np.int32(1)
 
 
 @njit
@@ -98,48 +93,7 @@ def bin_of_kth(histogram: NDArray[np.float64], k: int) -> int:
 
 
 @njit
-def order_code(key: np.int32, token: int) -> int:
-    """An int64 that sorts by (-logit, token id)."""
-    return (-np.int64(key) << _ID_BITS) + token
-
-
-@njit(fastmath=SUMS)
-def gather_above(row: NDArray[np.float32], cut: np.float32, codes: NDArray[np.int64]) -> int:
-    """Order codes of the logits >= cut (a finite number), in order of token id; returns their number."""
-    bits = row.view(np.int32)
-    found = 0
-    for start in range(0, row.shape[0], _GATHER):
-        block = row[start : start + _GATHER]
-        hits = _ZERO_INT
-        for i in range(block.shape[0]):
-            hits = np.int32(hits + (_ONE_INT if block[i] >= cut else _ZERO_INT))
-        if hits == 0:
-            continue
-        for i in range(start, start + block.shape[0]):
-            if row[i] >= cut:
-                codes[found] = order_code(order_key(bits[i]), i)
-                found += 1
-    return found
-
-
-@njit
-def kth_code(codes: NDArray[np.int64], k: int) -> int:
-    """The k-th smallest of codes that are all different, by bisection: no bad case, no reordering."""
-    low, high = codes.min(), codes.max()
-    while low < high:
-        middle = (low & high) + ((low ^ high) >> 1)  # their mean, where low + (high - low) // 2 would overflow
-        below = 0
-        for i in range(codes.shape[0]):
-            below += codes[i] <= middle
-        if below >= k:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-@njit
-def keep_first(
+def keep_first(  # noqa: PLR0917  -- numba passes by position
     codes: NDArray[np.int64], k: int, high: float, bin_width: float, cell: NDArray[np.float64], b: int
 ) -> None:
     """Move the k smallest codes to the front; what is left over in bin b becomes that bin's count and sums."""
@@ -152,34 +106,12 @@ def keep_first(
             codes[kept] = code
             kept += 1
             continue
-        depth = high - np.float64(float_from_key(np.int32(-(code >> _ID_BITS))))
+        depth = high - np.float64(float_from_key(np.int32(-(code >> ID_BITS))))
         if depth_bin(depth, bin_width) == b:
             u = depth - b * bin_width
             cell[0] += 1.0
             cell[1] += u
             cell[2] += u * u
-
-
-@njit
-def write_top(
-    row: NDArray[np.float32],
-    codes: NDArray[np.int64],
-    top_ids: NDArray[np.int32],
-    top_logits: NDArray[np.float32],
-) -> None:
-    """Sort the codes and write them out; places beyond the finite logits take the -inf tokens, lowest id first."""
-    codes.sort()
-    for j in range(codes.shape[0]):
-        token = codes[j] & _ID_MASK
-        top_ids[j] = token
-        top_logits[j] = row[token]
-    token = 0
-    for j in range(codes.shape[0], top_ids.shape[0]):
-        while row[token] != _NEGATIVE_INFINITY:
-            token += 1
-        top_ids[j] = token
-        top_logits[j] = _NEGATIVE_INFINITY
-        token += 1
 
 
 @njit
@@ -203,15 +135,6 @@ def write_tail(
 
 
 @njit
-def rank_of(row: NDArray[np.float32], logit: np.float32) -> int:
-    """How many logits are strictly larger."""
-    larger = _ZERO_INT
-    for i in range(row.shape[0]):
-        larger = np.int32(larger + (_ONE_INT if row[i] > logit else _ZERO_INT))
-    return larger
-
-
-@njit
 def cut_below(high: float, b: int, bin_width: float) -> np.float32:
     """A float32 at or a little below the lower edge of bin b; every float32 when b is the open last bin."""
     if b == MAX_BINS - 1:
@@ -222,7 +145,7 @@ def cut_below(high: float, b: int, bin_width: float) -> np.float32:
 
 
 @njit(nogil=True, cache=True)
-def sketch_rows(
+def sketch_rows(  # noqa: PLR0917  -- numba passes by position
     start: int,
     stop: int,
     logits: NDArray[np.float32],  # (T, V), contiguous

@@ -38,7 +38,7 @@ def top_sums(top: NDArray[np.float32], high: float, inverse: float) -> tuple[int
 
 
 @njit
-def tail_sums(
+def tail_sums(  # noqa: PLR0917  -- numba passes by position
     count: NDArray[np.int32],
     mean: NDArray[np.float32],
     mean_square: NDArray[np.float32],
@@ -77,7 +77,7 @@ def tail_sums(
 
 
 @njit(nogil=True, cache=True)
-def temper_rows(
+def temper_rows(  # noqa: PLR0917  -- numba passes by position
     start: int,
     stop: int,
     temperature: float,

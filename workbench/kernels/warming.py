@@ -10,8 +10,8 @@ from workbench.kernels import entropy, sampled, sketch, temper
 def warm() -> None:
     """Run every kernel once on two rows of eight logits.
 
-    Array types and layouts are those of `entropy`, `record`, `sketch_logits`, `SketchWriter` and `LogitSketch.tempered`;
-    numba compiles for types, not for shapes, so that this serves every vocabulary.
+    Array types and layouts are those of `entropy`, `record`, `sketch_logits`, `SketchWriter` and
+    `LogitSketch.tempered`; numba compiles for types, not for shapes, so that this serves every vocabulary.
     """
     rows, vocabulary, top = 2, 8, 4
     logits = np.linspace(-1.0, 1.0, rows * vocabulary, dtype=np.float32).reshape(rows, vocabulary)

@@ -1,6 +1,6 @@
 """Traces: record, score, import, read and write what one decode leaves behind."""
 
-from workbench.traces.imports import read_trace
+from workbench.traces.imports import read_trace, read_traces, write_jsonl
 from workbench.traces.record import record
 from workbench.traces.score import score
 from workbench.traces.sketch import LogitSketch

@@ -33,6 +33,8 @@ class _Task:
     prompt_ids: tuple[int, ...]
     sampler: Sampler
     max_new_tokens: int
+    question: str | None
+    """The prompt as it was typed, where it was a string."""
 
 
 def record(
@@ -77,7 +79,7 @@ def record(
     limit = max_new_tokens or _default_limit(model, len(ids))
     model.check_fits(len(ids) + limit)
     drawn_with = sampler or Sampler.from_generation_config(model.hf.generation_config)
-    task = _Task(model, text, tuple(ids), drawn_with, limit)
+    task = _Task(model, text, tuple(ids), drawn_with, limit, prompt if isinstance(prompt, str) else None)
     size = batch_size or max(1, min(n, 16, _BATCH_BYTES // (8 * model.vocabulary)))
     halt = stop.is_set if isinstance(stop, Event) else stop
     traces: list[Trace] = []
@@ -112,6 +114,7 @@ def _record_batch(
     )
     about = provenance(task.model) | {
         "kind": "recorded",
+        "question": task.question,
         "sampler": task.sampler.to_dict(),
         "max_new_tokens": task.max_new_tokens,
         "seconds": round(time.perf_counter() - began, 3),

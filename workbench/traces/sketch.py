@@ -47,9 +47,9 @@ class Tempered:
 class LogitSketch:
     """Raw logits of T tokens over V entries as K + B weighted atoms each. Nats; all statistics at temperature 1.
 
-    B bins of width `bin_width` d are measured down from the row's maximum; bin b holds the logits outside the top K whose
-    depth (maximum - logit) lies in [b d, (b + 1) d), the last of 256 bins all below it. By Hoeffding's lemma the
-    tail's share of Z at temperature T, taken at the bins' means, is within a factor [1, exp(d² / (8 T²))] of the truth.
+    B bins of width `bin_width` d are measured down from the row's maximum; bin b holds the finite logits outside the
+    top K whose depth (maximum - logit) lies in [b d, (b + 1) d), the last of 256 bins all below it. By Hoeffding's
+    lemma the tail's share of Z at temperature T, taken at the bins' means, is within [1, exp(d² / 8T²)] of the truth.
     """
 
     token_ids: NDArray[np.int32]
@@ -101,7 +101,7 @@ class LogitSketch:
         return replace(self, **{name: getattr(self, name)[rows] for name in ARRAYS})
 
     def tempered(self, temperature: float) -> Tempered:
-        """log Z, entropy and varentropy of softmax(z / T) for every token, from K + B atoms.
+        """Log Z, entropy and varentropy of softmax(z / T) for every token, from K + B atoms.
 
         With m and v the mean and variance of the depths in a bin of n logits, log Z takes n exp(-m/T); entropy,
         varentropy and the corrected log Z take n exp(-m/T) (1 + v / 2T²) and its moments. The bound is what convexity
@@ -134,7 +134,9 @@ class LogitSketch:
         if len(kinds) > 1:
             raise ParameterError(f"Sketches of different (vocabulary, bin width, K) cannot be joined: {sorted(kinds)}.")
         bins = max(part.tail_count.shape[1] for part in parts)
-        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS if name not in TAIL}
+        arrays: dict[str, Any] = {
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS if name not in TAIL
+        }
         for name in TAIL:
             arrays[name] = np.concatenate([_padded(getattr(part, name), bins) for part in parts])
         return replace(parts[0], **arrays)

@@ -72,7 +72,7 @@ def _tail(rows: torch.Tensor, order: torch.Tensor, high: torch.Tensor, bin_width
     depth = high[:, None] - rows.to(wide)
     bins = (depth * (1.0 / bin_width)).clamp(max=MAX_BINS - 1).long()
     left_out = (rows == -torch.inf).scatter_(1, order, value=True)
-    u = torch.where(left_out, 0.0, depth - bins * bin_width)
+    u = torch.where(left_out, 0.0, depth - bins.to(wide) * bin_width)
     bins.masked_fill_(left_out, MAX_BINS)  # one bin more, thrown away
     sums = torch.zeros(3, len(rows), MAX_BINS + 1, dtype=wide, device=rows.device)
     for total, values in zip(sums, (torch.ones_like(u), u, u * u), strict=True):

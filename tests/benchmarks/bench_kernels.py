@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from numba import njit
 from workbench.entropies import entropy
 from workbench.kernels.parallel import over_rows, thread_count
 from workbench.traces.sketching import sketch_logits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ROWS, VOCABULARY, REPEATS = 512, 151_936, 5
 PEER_ROWS = 128  # torch's intermediates are as large as the logits: in blocks, so that they fit any machine
@@ -61,7 +64,7 @@ def best_of(*actions: Callable[[], object]) -> list[float]:
 
 
 def row(
-    name: str, peer: str, seconds: tuple[float | None, float | None], ratio: float, budget: float, note: str
+    name: str, peer: str, seconds: tuple[float | None, float | None], *, ratio: float, budget: float, note: str
 ) -> dict:
     """One row of the table; a ratio is passed when it reaches its budget."""
     shown = f">= {budget:g}x"
@@ -80,16 +83,37 @@ def entropy_rows(logits: np.ndarray) -> Iterator[dict]:
         lambda: over_rows(sum_rows, ROWS, VOCABULARY, logits, out),
     )
     size = f"({ROWS}, {VOCABULARY}) float32, {thread_count()} threads"
-    yield row("entropy + varentropy + log Z", "torch.log_softmax, exp, sums", (ours, peer), peer / ours, 8, size)
+    yield row(
+        "entropy + varentropy + log Z",
+        "torch.log_softmax, exp, sums",
+        (ours, peer),
+        ratio=peer / ours,
+        budget=8,
+        note=size,
+    )
     rates = f"{logits.nbytes / ours / 1e9:.1f} of {logits.nbytes / read / 1e9:.1f} GB/s"
-    yield row("the same, share of read bandwidth", "summing the array", (ours, read), read / ours, 0.25, rates)
+    yield row(
+        "the same, share of read bandwidth",
+        "summing the array",
+        (ours, read),
+        ratio=read / ours,
+        budget=0.25,
+        note=rates,
+    )
 
 
 def sketch_rows(logits: np.ndarray) -> Iterator[dict]:
     """The sketch against torch, and its size against the logits'."""
     tensor = torch.from_numpy(logits)
     ours, peer = best_of(lambda: sketch_logits(logits), lambda: torch_sketch(tensor))
-    yield row("sketch", "torch.topk(256) + logsumexp + entropy", (ours, peer), peer / ours, 5, f"{ROWS} rows")
+    yield row(
+        "sketch",
+        "torch.topk(256) + logsumexp + entropy",
+        (ours, peer),
+        ratio=peer / ours,
+        budget=5,
+        note=f"{ROWS} rows",
+    )
     sketch = sketch_logits(logits, np.arange(ROWS))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sketch.parquet"
@@ -97,7 +121,7 @@ def sketch_rows(logits: np.ndarray) -> Iterator[dict]:
         stored = path.stat().st_size
     for name, size in (("sketch in memory", sketch.nbytes), ("sketch on disk (Parquet, zstd)", stored)):
         note = f"{size / ROWS:,.0f} bytes a token"
-        yield row(name, "float32 logits", (None, None), logits.nbytes / size, 100, note)
+        yield row(name, "float32 logits", (None, None), ratio=logits.nbytes / size, budget=100, note=note)
 
 
 def rows() -> Iterator[dict]:

@@ -280,18 +280,10 @@ class TracePanel(ipywidgets.VBox):
 
     def close(self) -> None:
         """Stop what runs, close the charts and let go of the session."""
-        if self._connected:  # a widget is closed once more when it is collected
+        if self._connected:  # a widget is closed once more when it is collected, also one that was never finished
+            self._connected = False
             self.session.unobserve(self._trace_changed, "trace")
             self.session.unobserve(self._cursor_moved, ["cursor", "hover"])
-            self._connected = False
-        for part in (
-            self.decode_bar,
-            self.chart,
-            self.scatter,
-            self.histogram,
-            self.export_bar,
-            self.strip,
-            self.theme,
-        ):
-            part.close()
+            for part in (*self.children, self.scatter, self.histogram):
+                part.close()
         super().close()

@@ -94,11 +94,11 @@ class LogitSketch:
         """Bytes held in memory."""
         return sum(getattr(self, name).nbytes for name in ARRAYS)
 
-    def __getitem__(self, rows: slice | NDArray[Any] | Sequence[int]) -> Self:
-        """The sketch of some of the tokens."""
-        if not isinstance(rows, slice):
-            rows = np.asarray(rows)
-        return replace(self, **{name: getattr(self, name)[rows] for name in ARRAYS})
+    def __getitem__(self, rows: slice | NDArray[Any] | Sequence[int] | int) -> Self:
+        """The sketch of some of the tokens, of one token for an integer."""
+        chosen = rows if isinstance(rows, slice) else np.atleast_1d(rows)
+        # Contiguous, as the kernels are compiled for no other layout.
+        return replace(self, **{name: np.ascontiguousarray(getattr(self, name)[chosen]) for name in ARRAYS})
 
     def tempered(self, temperature: float) -> Tempered:
         """Log Z, entropy and varentropy of softmax(z / T) for every token, from K + B atoms.
@@ -116,7 +116,7 @@ class LogitSketch:
         out = np.empty((len(self), temper.COLUMNS))
         over_rows(
             temper.temper_rows, len(self), TEMPER_COST * atoms, float(temperature),
-            self.top_logits, self.tail_count, self.tail_mean, self.tail_mean_square, self.low, self.bin_width, out,
+            self.top_logits, self.tail_count, self.tail_mean, self.tail_mean_square, self.low, float(self.bin_width), out,
         )  # fmt: skip
         log_z, entropy, varentropy, bound, correction = out.T.copy()
         return Tempered(log_z, entropy, varentropy, bound, log_z + correction)
@@ -177,7 +177,7 @@ def _series(name: str, values: NDArray[Any]) -> pl.Series:
 
 def _array(series: pl.Series) -> NDArray[Any]:
     if not series.dtype.is_nested():
-        return series.to_numpy()
+        return series.to_numpy(writable=True)  # the kernels are compiled for arrays that are
     widths = series.list.len().unique().to_list()
     if len(widths) > 1:
         raise ValueError(f"column {series.name} has rows of different lengths")
@@ -185,4 +185,4 @@ def _array(series: pl.Series) -> NDArray[Any]:
     empty = pl.Series([], dtype=inner.inner).to_numpy()
     if widths in ([], [0]):
         return empty.reshape(len(series), 0)
-    return series.explode().to_numpy().reshape(len(series), -1)
+    return series.explode().to_numpy(writable=True).reshape(len(series), -1)

@@ -60,7 +60,7 @@ class SketchWriter:
 
     def __init__(self, capacity: int, vocabulary: int, *, top: int = 256, bin_width: float = 0.25) -> None:
         _check(top, bin_width)
-        self.vocabulary, self.bin_width = vocabulary, bin_width
+        self.vocabulary, self.bin_width = vocabulary, float(bin_width)
         self.rows = 0
         k = min(top, vocabulary)
         bins = 0 if k == vocabulary else MAX_BINS

@@ -41,7 +41,7 @@ def _phases(tokens: pl.DataFrame, unit: Unit) -> list[str]:
     by_phase = {name: frame["entropy"] for (name,), frame in known.group_by("phase")}
     if "think" in by_phase:
         facts += [
-            f"{name} <b>{float(by_phase[name].mean()) / scale:.3f}</b> over {len(by_phase[name]):,}"
+            f"{name} <b>{float(by_phase[name].mean()) / scale:.3f}</b> ({len(by_phase[name]):,})"
             for name in ("think", "answer")
             if name in by_phase
         ]

@@ -98,7 +98,8 @@ class LogitSketch:
         """The sketch of some of the tokens, of one token for an integer."""
         chosen = rows if isinstance(rows, slice) else np.atleast_1d(rows)
         # Contiguous, as the kernels are compiled for no other layout.
-        return replace(self, **{name: np.ascontiguousarray(getattr(self, name)[chosen]) for name in ARRAYS})
+        arrays: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[chosen]) for name in ARRAYS}
+        return replace(self, **arrays)
 
     def tempered(self, temperature: float) -> Tempered:
         """Log Z, entropy and varentropy of softmax(z / T) for every token, from K + B atoms.
@@ -116,7 +117,8 @@ class LogitSketch:
         out = np.empty((len(self), temper.COLUMNS))
         over_rows(
             temper.temper_rows, len(self), TEMPER_COST * atoms, float(temperature),
-            self.top_logits, self.tail_count, self.tail_mean, self.tail_mean_square, self.low, float(self.bin_width), out,
+            self.top_logits, self.tail_count, self.tail_mean, self.tail_mean_square, self.low,
+            float(self.bin_width), out,
         )  # fmt: skip
         log_z, entropy, varentropy, bound, correction = out.T.copy()
         return Tempered(log_z, entropy, varentropy, bound, log_z + correction)

@@ -33,7 +33,8 @@ def line(row: dict) -> str:
     mark = {True: "ok", False: "MISSED", None: ""}[row["passed"]]
     ours, peer = shown(row["ours_seconds"]), shown(row["peer_seconds"])
     note = f"  {row['note']}" if row.get("note") else ""
-    return f"{row['name']:<52} {row['peer']:<44} {ours:>10} {peer:>10} {row['ratio']:>8.3g}x {row['budget']:>10} {mark}{note}"
+    what = f"{row['name']:<52} {row['peer']:<44}"
+    return f"{what} {ours:>10} {peer:>10} {row['ratio']:>8.3g}x {row['budget']:>10} {mark}{note}"
 
 
 def shown(seconds: float | None) -> str:

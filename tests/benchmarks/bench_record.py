@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
 import workbench as wb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 BUDGET = 1.05
 NEW_TOKENS = 128
@@ -70,7 +74,5 @@ def rows() -> Iterator[dict]:
 
 def _without_end(model: wb.LanguageModel) -> wb.LanguageModel:
     """The same model, decoding on whatever it draws: both sides must make the same number of tokens."""
-    from dataclasses import replace
-
     model.hf.generation_config.eos_token_id = None
     return replace(model, end_ids=frozenset())

@@ -214,6 +214,7 @@ def test_broken_logits_are_named_by_step(model, monkeypatch):
         ({"max_new_tokens": 0}, ParameterError, "at least one token"),
         ({"top": 0}, ParameterError, "at least one logit"),
         ({"max_new_tokens": 10**6}, PromptError, "context"),
+        ({"n": 10**7}, ParameterError, "GB are free"),
     ],
 )
 def test_bad_input_is_answered_before_decoding(model, options, error, words):

@@ -52,9 +52,9 @@ def test_a_folder_is_one_lazy_dataset(tmp_path):
     means = traces.tokens.group_by("file").agg(pl.col("entropy").mean()).sort("file").collect()
     assert means["file"].to_list() == ["t0.parquet", "t1.parquet", "t2.parquet"]
     assert means["entropy"].to_list() == pytest.approx([t.tokens["entropy"].mean() for t in traces])
-    index = traces.index()
-    assert index["tokens"].to_list() == [5, 6, 7]
-    assert index["seed"].to_list() == [0, 1, 2]
+    summary = traces.summary()
+    assert summary["tokens"].to_list() == [5, 6, 7]
+    assert summary["seed"].to_list() == [0, 1, 2]
 
 
 def test_what_a_killed_writer_left_is_passed_over(tmp_path):

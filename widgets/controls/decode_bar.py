@@ -45,7 +45,7 @@ class DecodeBar(ipywidgets.VBox):
         settings = ipywidgets.HBox(
             [self.generate, self.stop, self.temperature, self.top_p, self.top_k, self.limit, self.seed], layout=row
         )
-        super().__init__([self.prompt, settings, ipywidgets.HBox([self.progress, self.status], layout=row)])
+        super().__init__([self.prompt, settings])
         session.observe(self._model_changed, "model")
         self._connected = True
         session.observe(self._trace_changed, "trace")
@@ -93,6 +93,8 @@ class DecodeBar(ipywidgets.VBox):
         )  # fmt: skip
         self.progress = ipywidgets.IntProgress(0, min=0, max=1, layout={"width": "160px", "display": "none"})
         self.status = ipywidgets.HTML()
+        self.feedback = ipywidgets.HBox([self.progress, self.status])
+        """Progress while a decode runs, an error after one failed, else nothing; the panel finds it a place."""
         self.generate.on_click(lambda _: self.start())
         self.stop.on_click(lambda _: self.halt())
 
@@ -116,6 +118,7 @@ class DecodeBar(ipywidgets.VBox):
         live: Live[Token] = Live(self._received)
         self._live, self._began, self._count = live, time.perf_counter(), 0
         self._busy(on=True)
+        self._say("reading the prompt …")
         self._before, self._session.trace = self._session.trace, None
 
         def work(stop: Event) -> Trace:
@@ -144,9 +147,7 @@ class DecodeBar(ipywidgets.VBox):
     def _done(self, trace: Trace) -> None:
         self._live.drop()
         self._busy(on=False)
-        seconds = time.perf_counter() - self._began
-        ended = {"end": "ended by itself", "length": "ended at the limit of tokens", "stopped": "stopped"}
-        self._say(f"{len(trace):,} tokens in {seconds:.1f} s, {ended[trace.meta['finish']]}")
+        self._say("")
         self._session.trace = trace
 
     def _failed(self, problem: Exception) -> None:
@@ -185,4 +186,5 @@ class DecodeBar(ipywidgets.VBox):
             self._session.unobserve(self._model_changed, "model")
             self._session.unobserve(self._trace_changed, "trace")
             self._connected = False
+            self.feedback.close()
         super().close()

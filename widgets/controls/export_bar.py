@@ -91,10 +91,10 @@ class ExportBar(ipywidgets.HBox):
         self.folder.mkdir(parents=True, exist_ok=True)
         path = unused(self.folder / f"{current.name}.{format_.lower()}")
         if format_ in DATA:
-            return export_data(current.data, path, dict(current.settings), folder=self.folder)
+            return export_data(current.data, path.name, dict(current.settings), folder=self.folder)
         if format_ in SETTINGS:
-            return export_settings(current.settings, path, folder=self.folder)
-        return save_figure(current.figure, path, size=size, meta=dict(current.settings), folder=self.folder)
+            return export_settings(current.settings, path.name, folder=self.folder)
+        return save_figure(current.figure, path.name, size=size, meta=dict(current.settings), folder=self.folder)
 
     def _done(self, path: Path) -> None:
         self._enable()

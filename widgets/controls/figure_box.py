@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from widgets.controls.fit import Fit
 from widgets.figures.series import Updates, update_figure
-from widgets.figures.template import Theme, apply_theme
+from widgets.figures.template import CONFIG, Theme, apply_theme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,8 +36,7 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
         if self.figure is None:
             self.figure = go.FigureWidget(self._build())
             self.figure.layout.update(height=self._height, autosize=True)
-            self.figure._config = {"displaylogo": False, "responsive": True}  # noqa: SLF001  -- plotly has no other way
-            self.figure.layout.modebar.remove = ["lasso2d", "select2d", "autoscale"]
+            self.figure._config = dict(CONFIG)  # noqa: SLF001  -- plotly has no other way
             self._connect(self.figure)
             self.children = (self.figure, Fit())
         return self.figure

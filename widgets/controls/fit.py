@@ -7,7 +7,7 @@ import anywidget
 _ESM = """
 function render({ el }) {
   el.style.width = "100%";
-  // plotly measures a chart before it is in the page, and then listens to the window only, which sidebars do not resize.
+  // plotly measures a chart before it is in the page, then listens to the window only, which sidebars do not resize.
   const observer = new ResizeObserver(() => requestAnimationFrame(() => window.dispatchEvent(new Event("resize"))));
   observer.observe(el);
   return () => observer.disconnect();

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from widgets.figures import embed
 from widgets.figures.renderer import RENDERER
-from widgets.figures.template import FONT, apply_theme
+from widgets.figures.template import CONFIG, FONT, apply_theme
 from workbench.atomic import replacing
 from workbench.errors import ExportError
 
@@ -193,7 +193,7 @@ def _page(fig: go.Figure, meta: Mapping[str, Any]) -> str:
         include_plotlyjs=True,  # inlined: the page works offline
         include_mathjax=False,
         default_height="420px",
-        config={"displaylogo": False, "responsive": True},
+        config=CONFIG,
     )
     script, table = embed.html_parts(meta)
     title = html.escape(str(meta.get("title", "Entropy Workbench")))

@@ -50,6 +50,15 @@ PALETTE: dict[Theme, dict[str, str]] = {
     },
 }
 
+CONFIG: dict[str, Any] = {
+    "displaylogo": False,
+    "responsive": True,
+    # plotly 7 offers to upload every chart; here nothing leaves the machine
+    "plotlyServerURL": "",
+    "modeBarButtonsToRemove": ["sendChartToCloud", "lasso2d", "select2d", "autoScale2d"],
+}
+"""What plotly.js is told about every chart, in panels and in HTML files."""
+
 PHASE_COLOURS: dict[Theme, dict[str, str]] = {
     theme: {phase: colours[phase] for phase in ("think", "answer", "marker")} for theme, colours in PALETTE.items()
 }

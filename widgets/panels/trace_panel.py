@@ -68,7 +68,7 @@ class TracePanel(ipywidgets.VBox):
         self._make_parts()
         super().__init__(
             [
-                self.theme, self.decode_bar, self.summary, self.strip,
+                self.theme, self.decode_bar, ipywidgets.HBox([self.decode_bar.feedback, self.summary]), self.strip,
                 self.controls, self.tabs, self.export_bar,
             ],
             layout={"width": "100%"},
@@ -86,7 +86,13 @@ class TracePanel(ipywidgets.VBox):
     def _make_parts(self) -> None:
         self.theme = Theme()
         self.controls = EntropyControls(self._view_changed)
-        self.strip = TokenStrip(layers=strip_layers(EMPTY), marked_label="forking", on_alternatives=self._alternatives)
+        self.strip = TokenStrip(
+            layers=strip_layers(EMPTY),
+            marked_label="forking",
+            on_alternatives=self._alternatives,
+            max_height=220,
+            layout={"min_height": "188px"},  # a decode begins without tokens, and the charts below should not jump
+        )
         self.summary = ipywidgets.HTML()
         self.chart = FigureBox(self._build_chart, self._connect_chart)
         self.scatter = FigureBox(self._build_scatter, self._connect_scatter, height=340)
@@ -139,7 +145,8 @@ class TracePanel(ipywidgets.VBox):
         self._refresh_all()
 
     def _refresh_all(self) -> None:
-        self.summary.value = summary_html(self._tokens, self.session.trace, self.view.unit)
+        trace = self.session.trace  # None while a decode runs, which shows its progress in the same place
+        self.summary.value = "" if trace is None else summary_html(trace, self.view.unit)
         self._refresh_tab()
 
     # --- charts ---------------------------------------------------------------------------------------------------
@@ -284,6 +291,6 @@ class TracePanel(ipywidgets.VBox):
             self._connected = False
             self.session.unobserve(self._trace_changed, "trace")
             self.session.unobserve(self._cursor_moved, ["cursor", "hover"])
-            for part in (*self.children, self.scatter, self.histogram):
+            for part in (*self.children, self.chart, self.scatter, self.histogram):
                 part.close()
         super().close()

@@ -14,18 +14,24 @@ if TYPE_CHECKING:
     from workbench.traces import Trace
 
 
-def summary_html(tokens: pl.DataFrame, trace: Trace | None, unit: Unit) -> str:
-    """Tokens by phase, mean raw entropy and its exponential, perplexity, how it ended; "" for an empty table."""
+_ENDED = {"end": "ended by itself", "length": "cut at the limit of tokens", "stopped": "stopped"}
+
+
+def summary_html(trace: Trace, unit: Unit) -> str:
+    """Tokens by phase, mean raw entropy and its exponential, perplexity, model, how it ended; "" without tokens."""
+    tokens, meta = trace.tokens, trace.meta
     if not len(tokens):
         return ""
     facts = [f"<b>{len(tokens):,}</b> tokens", *_phases(tokens, unit)]
     surprisal = tokens["logprob"].mean()
     if isinstance(surprisal, float):
         facts.append(f"perplexity <b>{math.exp(-surprisal):.3f}</b>")
-    if trace is not None and trace.tokens is tokens:
-        facts += [escape(str(trace.meta[name])) for name in ("model",) if trace.meta.get(name)]
-        if trace.meta.get("missing"):
-            facts.append(f"not known: {escape(', '.join(trace.meta['missing']))}")
+    if meta.get("model"):
+        facts.append(escape(str(meta["model"])))
+    if meta.get("finish") in _ENDED:
+        facts.append(_ENDED[meta["finish"]])
+    if meta.get("missing"):
+        facts.append(f"not known: {escape(', '.join(meta['missing']))}")
     separator = ' <span style="opacity:.5">·</span> '
     return f'<div class="workbench-summary" style="line-height:1.6">{separator.join(facts)}</div>'
 

@@ -171,7 +171,7 @@ def train(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, out: Path) -> tupl
         weights = batch.weights[:, 1:].flatten()
         loss = (losses * weights).sum() / weights.sum()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own annotations lack it
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         seen += int((batch.ids != tokenizer.pad_token_id).sum())

@@ -8,4 +8,15 @@ from workbench.traces.sketching import sketch_logits
 from workbench.traces.store import Traces, open_traces
 from workbench.traces.trace import Trace
 
-__all__ = ["LogitSketch", "Trace", "Traces", "open_traces", "read_trace", "record", "score", "sketch_logits"]
+__all__ = [
+    "LogitSketch",
+    "Trace",
+    "Traces",
+    "open_traces",
+    "read_trace",
+    "read_traces",
+    "record",
+    "score",
+    "sketch_logits",
+    "write_jsonl",
+]

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from workbench.errors import ParameterError
+from workbench.kernels.sketch import MAX_BINS
+from workbench.models.memory import available_memory
 from workbench.samplers import Sampler
 from workbench.traces.decode import decode
 from workbench.traces.provenance import provenance
@@ -81,6 +85,7 @@ def record(
     drawn_with = sampler or Sampler.from_generation_config(model.hf.generation_config)
     task = _Task(model, text, tuple(ids), drawn_with, limit, prompt if isinstance(prompt, str) else None)
     size = batch_size or max(1, min(n, 16, _BATCH_BYTES // (8 * model.vocabulary)))
+    _check_memory(n, limit, top, model.vocabulary)
     halt = stop.is_set if isinstance(stop, Event) else stop
     traces: list[Trace] = []
     for first in range(0, n, size):
@@ -133,6 +138,17 @@ def _trace(task: _Task, recorded: Recorded, ids: list[int], meta: dict[str, Any]
     meta["missing"] = unknown_columns(frame)
     names = names_of(task.model, recorded.sketch)
     return Trace(frame, task.prompt, task.prompt_ids, "".join(texts), meta, recorded.sketch, names)
+
+
+def _check_memory(n: int, limit: int, top: int, vocabulary: int) -> None:
+    """Sketches lie in main memory whatever the device, and are the only thing that grows with every token."""
+    needed = n * limit * (8 * min(top, vocabulary) + 12 * MAX_BINS)
+    available = available_memory(torch.device("cpu"))
+    if available is not None and needed > available:
+        raise ParameterError(
+            f"{n} sequences of up to {limit:,} tokens may take {needed / 1e9:.1f} GB of sketches; "
+            f"{available / 1e9:.1f} GB are free. Ask for fewer sequences or tokens at a time, or for a smaller top."
+        )
 
 
 def _default_limit(model: LanguageModel, prompt: int) -> int:

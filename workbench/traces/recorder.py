@@ -70,9 +70,8 @@ class Recorder:
         top: int,
         on_token: Callable[[Token], None] | None,
     ) -> None:
-        self._greedy, self._sequences, self._top, self._on_token = sampler.greedy, sequences, top, on_token
-        self._model = model
-        self._writer: SketchWriter | None = None
+        self._greedy, self._sequences, self._on_token = sampler.greedy, sequences, on_token
+        self._writer = SketchWriter(_FIRST_STEPS * len(sequences), model.vocabulary, top=top)
         self._sampled = np.empty((0, SAMPLED))
         self._lengths = [0] * len(sequences)
         streaming = on_token is not None
@@ -83,25 +82,22 @@ class Recorder:
     def step(self, raw: torch.Tensor, processed: torch.Tensor, tokens: torch.Tensor, alive: Sequence[bool]) -> None:
         """Keep one step: raw and processed logits (B, V) float32, the drawn tokens (B,), which rows still count."""
         ids = tokens.cpu().numpy().astype(np.int32)
-        self._logits = _as_rows(raw)
-        if self._writer is None:
-            capacity = _FIRST_STEPS * len(ids)
-            self._writer = SketchWriter(capacity, self._logits.shape[1], top=self._top)
-        writer, start = self._writer, self._writer.rows
-        writer.append(self._logits, ids)
+        logits, writer, start = _as_rows(raw), self._writer, self._writer.rows
+        writer.append(logits, ids)
         if len(self._sampled) < writer.rows:
             self._sampled = np.resize(self._sampled, (2 * writer.rows + _FIRST_STEPS, SAMPLED))
         scores = None if processed is raw or self._greedy else _as_rows(processed)
-        self._keep_sampled(writer, slice(start, writer.rows), scores)
+        self._keep_sampled(slice(start, writer.rows), logits, scores)
         for b, going in enumerate(alive):
             if going:
                 self._lengths[b] += 1
                 if self._on_token is not None:
-                    self._tell(b, start + b, int(ids[b]))
+                    self._on_token(Token(self._sequences[b], self._row(b, start + b, int(ids[b]))))
 
-    def _keep_sampled(self, writer: SketchWriter, rows: slice, processed: NDArray[np.float32] | None) -> None:
+    def _keep_sampled(self, rows: slice, logits: NDArray[np.float32], processed: NDArray[np.float32] | None) -> None:
         """Fill the rows' sampled columns; `processed` is None where it is the raw logits themselves."""
-        out, log_z = self._sampled[rows], writer.statistics[rows, LOG_Z]
+        writer, out = self._writer, self._sampled[rows]
+        log_z = writer.statistics[rows, LOG_Z]
         raw_logprob = writer.token_logits[rows] - log_z
         if self._greedy:  # all mass lies on the token taken
             out[:, LOGPROB], out[:, SAMPLED_ENTROPY], out[:, KEPT], out[:, KEPT_MASS] = 0, 0, 1, np.exp(raw_logprob)
@@ -109,14 +105,13 @@ class Recorder:
             out[:, LOGPROB], out[:, SAMPLED_ENTROPY] = raw_logprob, writer.statistics[rows, ENTROPY]
             out[:, KEPT], out[:, KEPT_MASS] = writer.counts[rows, FINITE], 1
         else:
-            over_rows(sampled_rows, len(out), writer.vocabulary, self._logits, processed, out)
+            over_rows(sampled_rows, len(out), writer.vocabulary, logits, processed, out)
             out[:, LOGPROB] = processed[np.arange(len(out)), writer.token_ids[rows]] - out[:, SAMPLED_LOG_Z]
 
-    def _tell(self, b: int, row: int, token: int) -> None:
-        writer = self._writer
-        assert writer is not None
-        assert self._on_token is not None
-        statistics, position = writer.statistics[row], self._lengths[b] - 1
+    def _row(self, b: int, row: int, token: int) -> dict[str, Any]:
+        """The columns of the token just kept, as the finished trace will have them."""
+        writer, position = self._writer, self._lengths[b] - 1
+        statistics = writer.statistics[row]
         values: dict[str, Any] = {
             "position": position,
             "token_id": token,
@@ -128,12 +123,10 @@ class Recorder:
             "varentropy": float(statistics[VARENTROPY]),
         }
         values |= {name: float(value) for name, value in zip(SAMPLED_COLUMNS, self._sampled[row], strict=True)}
-        values["kept"] = int(values["kept"])
-        self._on_token(Token(self._sequences[b], values))
+        return values | {"kept": int(values["kept"])}
 
     def finish(self, row: int) -> Recorded:
         """What was kept of one row of the batch, up to its end."""
-        assert self._writer is not None
         rows = np.arange(self._lengths[row]) * len(self._sequences) + row
         sampled = {name: self._sampled[rows, i] for i, name in enumerate(SAMPLED_COLUMNS)}
         return Recorded(self._writer.finish(rows), sampled)

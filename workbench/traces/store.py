@@ -116,10 +116,12 @@ class Traces(Sequence[Trace]):
         """All token tables as one lazy frame, with a column `file`; sketches are not touched."""
         if not self.files:
             return pl.LazyFrame(schema={**SCHEMA, "file": pl.String()})
-        scan = pl.scan_parquet(self.files, include_file_paths="file", missing_columns="insert", extra_columns="ignore")
+        scan = pl.scan_parquet(
+            list(self.files), include_file_paths="file", missing_columns="insert", extra_columns="ignore"
+        )
         return scan.select(*SCHEMA, pl.col("file").str.split("/").list.last())
 
-    def index(self) -> pl.DataFrame:
+    def summary(self) -> pl.DataFrame:
         """A row a trace: file, model, seed, kind, finish, tokens, prompt and text; reads the files' metadata only."""
         rows = []
         for file in self.files:

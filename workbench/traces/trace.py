@@ -11,7 +11,6 @@ import polars as pl
 
 from workbench.errors import TraceError
 from workbench.traces.columns import INTERVAL, SCHEMA
-from workbench.traces.sketch import LogitSketch
 from workbench.traces.sketching import sketch_logits
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from workbench.models import LanguageModel
+    from workbench.traces.sketch import LogitSketch
 
 
 NAMED = 16
@@ -110,7 +110,7 @@ class Trace:
 
     def __repr__(self) -> str:
         mean = self.tokens["entropy"].mean()
-        shown = "unknown" if mean is None else f"{mean:.3f} nats"
+        shown = f"{mean:.3f} nats" if isinstance(mean, float) else "unknown"
         return f"Trace({len(self)} tokens, mean raw entropy {shown}, model={self.meta.get('model')!r})"
 
     def alternatives(self, position: int, count: int = 10) -> pl.DataFrame:
@@ -179,7 +179,7 @@ def token_frame(
         "varentropy": sketch.varentropy,
     }
     columns |= dict(sampled or {})
-    return pl.DataFrame({name: columns.get(name, pl.Series([None] * rows)) for name in SCHEMA}).cast(dict(SCHEMA))
+    return pl.DataFrame({name: columns.get(name, pl.Series([None] * rows)) for name in SCHEMA}).cast(SCHEMA)
 
 
 def unknown_columns(tokens: pl.DataFrame) -> list[str]:

@@ -34,7 +34,7 @@ def line(row: dict) -> str:
     ours, peer = shown(row["ours_seconds"]), shown(row["peer_seconds"])
     note = f"  {row['note']}" if row.get("note") else ""
     what = f"{row['name']:<52} {row['peer']:<44}"
-    return f"{what} {ours:>10} {peer:>10} {row['ratio']:>8.3g}x {row['budget']:>10} {mark}{note}"
+    return f"{what} {ours:>10} {peer:>10} {row['ratio']:>8.4g}x {row['budget']:>10} {mark}{note}"
 
 
 def shown(seconds: float | None) -> str:

@@ -6,7 +6,6 @@ import { Page } from "./page.js";
 import { bytesOf, tokensOf } from "./tokens.js";
 
 const ASK_AFTER = 60; // ms a token must be looked at before Python is asked for its alternatives
-const TELL_AFTER = 40; // ms: at most 25 cursor messages a second
 const READ_AFTER = 300; // ms: screen readers hear where the cursor rests, not each token it passes
 const HINT = "Point at a token for details, click to pin it. In the strip, arrow keys, Home and End move; Esc lets go.";
 
@@ -135,12 +134,8 @@ class Strip {
   tell(name, value) {
     if (this.model.get(name) === value) return;
     this.model.set(name, value);
-    this.timers.tell ??= setTimeout(() => this.flush(), TELL_AFTER);
-  }
-
-  flush() {
-    clearTimeout(this.timers.tell);
-    this.timers.tell = undefined;
+    // At once: ipywidgets holds back what the kernel is not ready for, and then knows to drop the kernel's echo of older
+    // values. A change kept back here would be undone by that echo.
     this.model.save_changes();
   }
 
@@ -227,7 +222,6 @@ class Strip {
   dispose() {
     this.tokens.listeners.delete(this);
     if (this.pointed >= 0) this.point(-1);
-    if (this.timers.tell) this.flush();
     cancelAnimationFrame(this.timers.append);
     clearTimeout(this.timers.ask);
     clearTimeout(this.timers.read);

@@ -1,0 +1,95 @@
+"""From key press to painted chart in JupyterLab: the trace panel against a bare FigureWidget doing the same restyle."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.browser.jupyter import Notebook, Server, find_browser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BUDGET = 1.3
+PRESSES = 40
+
+PANEL = """
+import workbench as wb
+from widgets import TracePanel
+
+trace = wb.record(wb.load("demo"), "Start with 12. Add 9. Multiply by 3. Subtract 20. What is the result?", seed=1)
+panel = TracePanel(trace)
+panel
+"""
+# The same figure, a widget that does nothing but pass the arrow keys on, and one assignment in Python.
+BARE = """
+import anywidget, traitlets
+import plotly.graph_objects as go
+from widgets.figures import entropy_chart
+
+class Keys(anywidget.AnyWidget):
+    _esm = '''export default { render({ model, el }) {
+      el.className = "bare-keys"; el.tabIndex = 0; el.textContent = "keys";
+      el.addEventListener("keydown", (event) => {
+        event.stopPropagation(); event.preventDefault();
+        model.set("value", model.get("value") + 1); model.save_changes();
+      });
+    } }'''
+    value = traitlets.Int(0).tag(sync=True)
+
+figure = go.FigureWidget(entropy_chart(trace.tokens, cursor=0))
+figure.layout.height = 300
+cursor = next(mark for mark in figure.data if mark.meta == "cursor")
+keys = Keys()
+keys.observe(lambda change: setattr(cursor, "x", [change["new"] % len(trace)] * 2), "value")
+import ipywidgets
+ipywidgets.VBox([keys, figure]).add_class("bare")
+"""
+LISTEN = """(scope) => {
+  const plot = document.querySelector(`${scope} .js-plotly-plot`);
+  window.samples = []; window.pressed = null;
+  document.addEventListener("keydown", () => { window.pressed = performance.now(); }, true);
+  plot.on("plotly_afterplot", () => requestAnimationFrame(() => requestAnimationFrame(() => {
+    if (window.pressed !== null) window.samples.push(performance.now() - window.pressed);
+    window.pressed = null;
+  })));
+}"""
+
+
+def measured(page: Page, scope: str) -> list[float]:
+    """Milliseconds of every press but the first five."""
+    page.evaluate(LISTEN, scope)
+    for press in range(PRESSES):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("n => window.samples.length > n", arg=press)
+        page.wait_for_timeout(60)
+    return page.evaluate("() => window.samples")[5:]
+
+
+def rows() -> Iterator[dict]:
+    """One row; the budget is on the medians."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server = Server(Path(folder))
+        try:
+            browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+            notebook = Notebook(browser.new_page(), server).open([PANEL, BARE], size=(1280, 1600))
+            notebook.run_all(timeout=120)
+            page = notebook.page
+            page.wait_for_timeout(2000)
+            page.locator(".workbench-panel .ewb-token").first.click()
+            ours = measured(page, ".workbench-panel")
+            page.locator(".bare-keys").click()
+            peer = measured(page, ".bare")
+        finally:
+            server.stop()
+    ratio = statistics.median(ours) / statistics.median(peer)
+    yield {
+        "name": "key press to painted chart (median)", "peer": "bare FigureWidget, same restyle",
+        "ours_seconds": statistics.median(ours) / 1e3, "peer_seconds": statistics.median(peer) / 1e3,
+        "ratio": ratio, "budget": f"<= {BUDGET:g}x", "passed": ratio <= BUDGET,
+        "note": f"slowest {max(ours):.0f} ms against {max(peer):.0f} ms",
+    }  # fmt: skip

@@ -20,12 +20,12 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
 
     Args:
         build: makes the figure as it should look now.
-        connect: attaches hover and click handlers to the fresh widget.
+        connect: attaches hover and click handlers to the fresh widget, where there are any.
         height: pixels.
     """
 
     def __init__(
-        self, build: Callable[[], go.Figure], connect: Callable[[go.FigureWidget], None], *, height: int = 300
+        self, build: Callable[[], go.Figure], connect: Callable[[go.FigureWidget], None] | None, *, height: int = 300
     ) -> None:
         self._build, self._connect, self._height = build, connect, height
         self.figure: go.FigureWidget | None = None
@@ -37,7 +37,8 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
             self.figure = go.FigureWidget(self._build())
             self.figure.layout.update(height=self._height, autosize=True)
             self.figure._config = dict(CONFIG)  # noqa: SLF001  -- plotly has no other way
-            self._connect(self.figure)
+            if self._connect is not None:
+                self._connect(self.figure)
             self.children = (self.figure, Fit())
         return self.figure
 

@@ -44,6 +44,11 @@ def strip_layers(tokens: pl.DataFrame, unit: Unit = "nats") -> dict[str, Layer]:
     }
 
 
+def strip_phases(tokens: pl.DataFrame) -> list[str]:
+    """The phase of every token; "unknown" where an import could not tell."""
+    return tokens["phase"].fill_null("unknown").to_list()
+
+
 def alternatives(trace: Trace, position: int, count: int = 8) -> list[tuple[str, float]]:
     """(text, raw probability) of the likeliest tokens at `position`, from the sketch or an import's own list."""
     if trace.sketch is not None:

@@ -14,11 +14,9 @@ from widgets.controls.export_bar import Exportable, ExportBar
 from widgets.controls.figure_box import FigureBox
 from widgets.controls.table import Table
 from widgets.controls.theme import Theme
-from widgets.figures.entropy_chart import cursor_series, entropy_chart, entropy_layout
-from widgets.figures.entropy_histogram import entropy_histogram, histogram_layout, histogram_series
 from widgets.figures.entropy_series import EntropyData, EntropyView, entropy_series
-from widgets.figures.varentropy_scatter import scatter_cursor, varentropy_layout, varentropy_scatter, varentropy_series
-from widgets.panels.trace_layers import alternatives, strip_layers
+from widgets.panels.trace_charts import CHARTS, ENTROPY, Chart, Scene
+from widgets.panels.trace_layers import alternatives, strip_layers, strip_phases
 from widgets.panels.trace_summary import summary_html
 from widgets.session import Session
 from widgets.strip import TokenStrip
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
     from workbench.traces.recorder import Token
 
 EMPTY = pl.DataFrame(schema=SCHEMA)
-TABS = ("Along the text", "Entropy × varentropy", "Histogram", "Table")
-CHART, SCATTER, HISTOGRAM, TABLE = range(4)
 
 
 class TracePanel(ipywidgets.VBox):
@@ -79,7 +75,7 @@ class TracePanel(ipywidgets.VBox):
             self.session.trace = trace
         elif self.session.trace is not None:
             self._show(self.session.trace)
-        self._open_tab()
+        self._refresh_tab()
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
@@ -94,19 +90,18 @@ class TracePanel(ipywidgets.VBox):
             layout={"min_height": "188px"},  # a decode begins without tokens, and the charts below should not jump
         )
         self.summary = ipywidgets.HTML()
-        self.chart = FigureBox(self._build_chart, self._connect_chart)
-        self.scatter = FigureBox(self._build_scatter, self._connect_scatter, height=340)
-        self.histogram = FigureBox(self._build_histogram, lambda _: None)
-        self.table = Table(EMPTY)
-        self.tabs = ipywidgets.Tab(
-            [self.chart, self.scatter, self.histogram, self.table], titles=TABS, layout={"width": "100%"}
+        self.chart, self.scatter, self.histogram = self.charts = tuple(
+            FigureBox(lambda chart=chart: chart.build(self._scene()), connect, height=chart.height)
+            for chart, connect in zip(CHARTS, (self._connect_chart, self._connect_scatter, None), strict=True)
         )
+        self.table = Table(EMPTY)
+        self.tabs = ipywidgets.Tab([*self.charts, self.table], titles=[*(chart.title for chart in CHARTS), "Table"])
         self.decode_bar = DecodeBar(self.session, on_tokens=self._grow)
         self.export_bar = ExportBar(self._exportable)
 
     def _connect(self) -> None:
         self._connected = True
-        self.tabs.observe(lambda _: self._open_tab(), "selected_index")
+        self.tabs.observe(lambda _: self._refresh_tab(), "selected_index")
         self.theme.observe(lambda _: self._recolour(), "dark")
         self.strip.observe(self._strip_moved, ["cursor", "hover"])
         self.session.observe(self._trace_changed, "trace")
@@ -117,6 +112,16 @@ class TracePanel(ipywidgets.VBox):
         """What the chart's controls say."""
         return self.controls.view
 
+    def _scene(self) -> Scene:
+        trace = self.session.trace
+        vocabulary = None if trace is None else trace.meta.get("vocabulary")
+        return Scene(self._tokens, self.view, self.theme.name, self.session.shown, vocabulary)
+
+    def _visible(self) -> tuple[Chart, FigureBox] | None:
+        """The chart in sight, or None where the table is."""
+        tab = self.tabs.selected_index or 0
+        return (CHARTS[tab], self.charts[tab]) if tab < len(CHARTS) else None
+
     # --- trace ----------------------------------------------------------------------------------------------------
 
     def _trace_changed(self, change: Mapping[str, Any]) -> None:
@@ -126,94 +131,61 @@ class TracePanel(ipywidgets.VBox):
         self._tokens = EMPTY if trace is None else trace.tokens
         self.controls.view = replace(self.view, visible=None)
         self._refill_strip()
-        self._refresh_all()
+        self._refresh()
 
     def _refill_strip(self) -> None:
         """Hand the strip all tokens anew; the cursor stays."""
         cursor, tokens = self.session.cursor, self._tokens
         layers = strip_layers(tokens, self.view.unit)
-        self.strip.replace(tokens["text"].to_list(), tokens["phase"].to_list(), layers, marked=self._forking())
+        self.strip.replace(tokens["text"].to_list(), strip_phases(tokens), layers, marked=self._forking())
         self.session.cursor = cursor
 
     def _grow(self, tokens: list[Token]) -> None:
         """New tokens of the decode under way."""
         new = pl.DataFrame([token.row for token in tokens], schema=SCHEMA)
         self._tokens = pl.concat([self._tokens, new])
-        layers = strip_layers(new, self.view.unit)
-        values = {name: layer.values for name, layer in layers.items()}
-        self.strip.append(new["text"].to_list(), new["phase"].to_list(), values)
-        self._refresh_all()
+        values = {name: layer.values for name, layer in strip_layers(new, self.view.unit).items()}
+        self.strip.append(new["text"].to_list(), strip_phases(new), values)
+        self._refresh()
 
-    def _refresh_all(self) -> None:
+    def _refresh(self) -> None:
         trace = self.session.trace  # None while a decode runs, which shows its progress in the same place
         self.summary.value = "" if trace is None else summary_html(trace, self.view.unit)
         self._refresh_tab()
 
     # --- charts ---------------------------------------------------------------------------------------------------
 
-    def _build_chart(self) -> go.Figure:
-        return entropy_chart(self._tokens, self.view, cursor=self.session.shown, theme=self.theme.name)
-
-    def _build_scatter(self) -> go.Figure:
-        return varentropy_scatter(
-            self._tokens,
-            unit=self.view.unit,
-            vocabulary=self._vocabulary(),
-            cursor=self.session.shown,
-            theme=self.theme.name,
-        )
-
-    def _build_histogram(self) -> go.Figure:
-        return entropy_histogram(
-            self._tokens, unit=self.view.unit, percentile=self.view.percentile, theme=self.theme.name
-        )
-
-    def _open_tab(self) -> None:
-        box = self.tabs.children[self.tabs.selected_index or 0]
-        fresh = isinstance(box, FigureBox) and box.figure is None
-        if isinstance(box, FigureBox):
-            box.unveil()
-        if not fresh:
-            self._refresh_tab()
-
     def _refresh_tab(self) -> None:
-        """Bring the visible tab up to date; the others follow when they are opened."""
-        tokens, view, theme = self._tokens, self.view, self.theme.name
-        tab = self.tabs.selected_index or 0
-        if tab == CHART:
-            series = entropy_series(tokens, view) | cursor_series(self.session.shown)
-            self._redrawing = True
-            self.chart.update(series, entropy_layout(tokens, view, theme=theme))
-            self._redrawing = False
-        elif tab == SCATTER:
-            series = varentropy_series(tokens, unit=view.unit, vocabulary=self._vocabulary())
-            series |= scatter_cursor(tokens, self.session.shown, unit=view.unit)
-            self.scatter.update(series, varentropy_layout(tokens, unit=view.unit, theme=theme))
-        elif tab == HISTOGRAM:
-            series = histogram_series(tokens, unit=view.unit, percentile=view.percentile)
-            self.histogram.update(series, histogram_layout(tokens, unit=view.unit, theme=theme))
-        else:
-            self.table.show(tokens, self.session.shown)
+        """Bring the tab in sight up to date, building it the first time; the others follow when they are opened."""
+        scene, visible = self._scene(), self._visible()
+        if visible is None:
+            self.table.show(scene.tokens, scene.token)
+            return
+        chart, box = visible
+        if box.figure is None:
+            box.unveil()
+            return
+        self._redrawing = True
+        box.update(chart.series(scene) | chart.cursor(scene), chart.layout(scene))
+        self._redrawing = False
 
     def _view_changed(self, view: EntropyView, control: str) -> None:
         if control in ("unit", "all"):
             self._refill_strip()
-            self._refresh_all()
+            self._refresh()
             return
         if control == "percentile":
             self.strip.marked = self._forking()
-            self.histogram.update(
-                histogram_series(self._tokens, unit=view.unit, percentile=view.percentile, roles={"threshold"})
-            )
-        roles = FOLLOWS.get(control)
-        layout = entropy_layout(self._tokens, view, theme=self.theme.name) if roles is None else None
-        self.chart.update(entropy_series(self._tokens, view, roles=roles), layout)
+        if control in FOLLOWS and self._visible() == (ENTROPY, self.chart):
+            self.chart.update(entropy_series(self._tokens, view, roles=FOLLOWS[control]))
+        else:
+            self._refresh_tab()
 
     def _forking(self) -> Any:  # noqa: ANN401
         return EntropyData(self._tokens, self.view).forking.indices
 
     def _recolour(self) -> None:
-        for box in (self.chart, self.scatter, self.histogram):
+        for box in self.charts:
             box.recolour(self.theme.name)
 
     # --- cursor ---------------------------------------------------------------------------------------------------
@@ -223,25 +195,24 @@ class TracePanel(ipywidgets.VBox):
 
     def _cursor_moved(self, change: Mapping[str, Any]) -> None:
         self.strip.set_trait(change["name"], change["new"])
-        shown, tab = self.session.shown, self.tabs.selected_index or 0
-        if tab == CHART:
-            self.chart.update(cursor_series(shown))
-        elif tab == SCATTER:
-            self.scatter.update(scatter_cursor(self._tokens, shown, unit=self.view.unit))
-        elif tab == TABLE:
-            self.table.show(self._tokens, shown)
+        scene, visible = self._scene(), self._visible()
+        if visible is None:
+            self.table.show(scene.tokens, scene.token)
+        else:
+            chart, box = visible
+            box.update(chart.cursor(scene))
 
     def _connect_chart(self, figure: go.FigureWidget) -> None:
-        pointer = next(trace for trace in figure.data if trace.meta == "tokens")
+        pointer = next(mark for mark in figure.data if mark.meta == "tokens")
         pointer.on_hover(lambda _, points, __: self._point(points, pin=False))
         pointer.on_unhover(lambda *_: setattr(self.session, "hover", -1))
         pointer.on_click(lambda _, points, __: self._point(points, pin=True))
         figure.layout.on_change(self._zoomed, "xaxis.range")
 
     def _connect_scatter(self, figure: go.FigureWidget) -> None:
-        for trace in figure.data:
-            if str(trace.meta).startswith("scatter:"):
-                trace.on_click(lambda trace, points, _: self._pick(trace, points))
+        for mark in figure.data:
+            if str(mark.meta).startswith("scatter:"):
+                mark.on_click(lambda mark, points, _: self._pick(mark, points))
 
     def _zoomed(self, _: go.Layout, visible: tuple[float, float]) -> None:
         """The reader zoomed: long series are reduced anew for what is in sight."""
@@ -255,35 +226,28 @@ class TracePanel(ipywidgets.VBox):
 
     def _point(self, points: Any, *, pin: bool) -> None:  # noqa: ANN401
         if points.xs:
-            setattr(self.session, "cursor" if pin else "hover", round(points.xs[0]))
+            self.session.set_trait("cursor" if pin else "hover", round(points.xs[0]))
 
-    def _pick(self, trace: go.Scatter, points: Any) -> None:  # noqa: ANN401
+    def _pick(self, mark: go.Scatter, points: Any) -> None:  # noqa: ANN401
         if points.point_inds:
-            self.session.cursor = int(trace.customdata[points.point_inds[0]])
+            self.session.cursor = int(mark.customdata[points.point_inds[0]])
 
     def _alternatives(self, position: int) -> list[tuple[str, float]]:
-        return (
-            [] if self.session.trace is None or self.decode_bar.running else alternatives(self.session.trace, position)
-        )
+        trace = self.session.trace
+        return [] if trace is None else alternatives(trace, position)
 
     # --- export ---------------------------------------------------------------------------------------------------
 
     def _exportable(self) -> Exportable | None:
+        """The chart in sight (the table goes with the entropy chart), without the cursor, and what it was made from."""
         trace = self.session.trace
         if trace is None or not len(trace):
             return None
-        build, name = {
-            SCATTER: (self._build_scatter, "varentropy"),
-            HISTOGRAM: (self._build_histogram, "entropy-histogram"),
-        }.get(self.tabs.selected_index or 0, (self._build_chart, "entropy"))
-        figure = build()
+        chart, _ = self._visible() or (ENTROPY, None)
+        figure = chart.build(replace(self._scene(), token=None))
         settings = {**trace.meta, "prompt": trace.prompt, "view": self.controls.settings()}
-        data = trace.tokens.select(name for name, dtype in trace.tokens.schema.items() if not dtype.is_nested())
-        return Exportable(name, figure, data, settings)
-
-    def _vocabulary(self) -> int | None:
-        trace = self.session.trace
-        return None if trace is None else trace.meta.get("vocabulary")
+        flat = [name for name, dtype in trace.tokens.schema.items() if not dtype.is_nested()]
+        return Exportable(chart.stem, figure, trace.tokens.select(flat), settings)
 
     def close(self) -> None:
         """Stop what runs, close the charts and let go of the session."""
@@ -291,6 +255,6 @@ class TracePanel(ipywidgets.VBox):
             self._connected = False
             self.session.unobserve(self._trace_changed, "trace")
             self.session.unobserve(self._cursor_moved, ["cursor", "hover"])
-            for part in (*self.children, self.chart, self.scatter, self.histogram):
+            for part in (*self.children, *self.charts, self.table):
                 part.close()
         super().close()

@@ -4,6 +4,7 @@ import gc
 import json
 import threading
 import weakref
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,10 +12,11 @@ import pytest
 
 import workbench as wb
 from widgets import Session, TracePanel
-from widgets.panels.trace_panel import HISTOGRAM, SCATTER, TABLE
 from workbench.errors import ParameterError
 from workbench.traces.forking import forking_tokens
 
+FIXTURES = Path(__file__).parents[2] / "traces" / "fixtures"
+SCATTER, HISTOGRAM, TABLE = 1, 2, 3  # tabs
 QUESTION = "Start with 12. Add 9. Multiply by 3. What is the result?"
 
 
@@ -82,14 +84,17 @@ def test_two_panels_on_one_session_move_together(trace):
 
 
 def test_the_forking_slider_moves_strip_chart_and_histogram(panel, trace):
-    panel.tabs.selected_index = HISTOGRAM
-    panel.tabs.selected_index = 0
     for percentile in (60, 95, 70):
+        panel.tabs.selected_index = 0
         panel.controls.controls["percentile"].value = percentile
         found = forking_tokens(trace.tokens["entropy"], percentile)
         assert list(panel.strip.marked) == found.indices.tolist()
         assert list(drawn(panel.chart, "forking").x) == found.indices.tolist()
+        panel.tabs.selected_index = HISTOGRAM
         assert drawn(panel.histogram, "threshold").x[0] == pytest.approx(found.threshold)
+        panel.controls.controls["percentile"].value = percentile + 1
+        later = forking_tokens(trace.tokens["entropy"], percentile + 1)
+        assert drawn(panel.histogram, "threshold").x[0] == pytest.approx(later.threshold)
 
 
 def test_bits_everywhere_and_the_cursor_stays(panel, trace):
@@ -200,6 +205,17 @@ def test_an_empty_trace_an_imported_one_and_no_trace_draw_a_message_or_an_interv
     panel.tabs.selected_index = SCATTER
     assert panel.strip.on_alternatives(0) == []
     panel.close()
+
+
+@pytest.mark.parametrize("fixture", sorted(FIXTURES.glob("*.json*")), ids=lambda path: path.stem)
+def test_what_other_engines_recorded_can_be_shown(fixture):
+    for imported in wb.traces.read_traces(fixture):
+        panel = TracePanel(imported)
+        for tab in (SCATTER, HISTOGRAM, TABLE, 0):
+            panel.tabs.selected_index = tab
+        for position in range(len(imported)):
+            assert all(0 <= p <= 1 + 1e-6 for _, p in panel.strip.on_alternatives(position))
+        panel.close()
 
 
 def test_only_a_trace_can_be_shown():

@@ -1,5 +1,6 @@
 """Recording: the tokens of transformers' generate, raw and sampled columns that are right, Stop, seeds, errors."""
 
+import gc
 import threading
 
 import numpy as np
@@ -154,6 +155,18 @@ def test_tokens_stream_as_they_are_drawn_with_the_traces_own_values(model):
         for name, value in row.items():
             expected = pytest.approx(value, rel=1e-9) if isinstance(value, float) else value
             assert token.row[name] == expected, name
+
+
+def test_no_full_vocabulary_tensor_outlives_its_step(model):
+    alive = []
+
+    def on_token(_):
+        tensors = [o for o in gc.get_objects() if issubclass(type(o), torch.Tensor)]
+        alive.append(sum(t.shape[-1:] == (model.vocabulary,) for t in tensors if t.dim()))
+
+    wb.record(model, QUESTION, sampler=wb.Sampler(top_p=0.9), max_new_tokens=12, on_token=on_token)
+    assert len(set(alive[1:])) == 1  # as many at the last step as at the second
+    assert alive[-1] <= 6  # the head's weights, and this step's raw, processed and probabilities
 
 
 @pytest.mark.parametrize("as_event", [True, False])

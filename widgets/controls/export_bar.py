@@ -98,7 +98,7 @@ class ExportBar(ipywidgets.HBox):
 
     def _done(self, path: Path) -> None:
         self._enable()
-        self.saved = path
+        self.saved = path = self.folder / path.name  # as the user knows it, not resolved
         kilobytes = max(1, round(path.stat().st_size / 1000))
         self.status.value = f"saved <code>{escape(str(path))}</code> ({kilobytes:,} kB)"
 

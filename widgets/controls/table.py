@@ -70,7 +70,7 @@ def _cell(value: object) -> str:
     if value is None:
         return "<span title='not known'>–</span>"
     if isinstance(value, float):
-        return f"{value:.4f}"
+        return f"{round(value, 4) + 0.0:.4f}"  # + 0 turns −0 into 0
     if isinstance(value, str):
         return escape(value.replace("\n", "⏎").replace("\t", "⇥"))
     return escape(str(value))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -40,7 +41,9 @@ def lab(
         **os.environ,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
-    command = [sys.executable, "-m", "jupyter", "lab", str(home / notebook), f"--ServerApp.root_dir={home}"]
+    # The address itself names the notebook, so that one copied from the terminal leads there too.
+    options = [f"--ServerApp.root_dir={home}", f"--LabApp.default_url=/lab/tree/{quote(notebook)}"]
+    command = [sys.executable, "-m", "jupyter", "lab", *options]
     if not browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

@@ -60,7 +60,7 @@ def histogram_series(
     H = column(tokens, "entropy") / per_unit(unit)
     threshold = forking_tokens(H, percentile).threshold
     known = not np.isnan(threshold)
-    name = f"percentile {percentile:g}: {threshold:.2f} {unit}"
+    name = f"percentile {percentile:g}: {threshold:.3g} {unit}"
     at = [threshold, threshold] if known else []
     updates: Updates = {"threshold": {"x": at, "y": [0, 1] if known else [], "name": name, "visible": known}}
     edges, counts = _counts(tokens, H, bins)

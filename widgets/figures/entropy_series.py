@@ -158,14 +158,14 @@ def _interval(data: EntropyData) -> dict[str, Any]:
 
 def _forking(data: EntropyData) -> dict[str, Any]:
     found = data.forking
-    name = "forking" if np.isnan(found.threshold) else f"forking > {found.threshold:.2f} (p{found.percentile:g})"
+    name = "forking" if np.isnan(found.threshold) else f"forking > {found.threshold:.3g} (p{found.percentile:g})"
     return {**_points(data, found.indices, size=8, outline=0.8), "name": name}
 
 
 def _high_window(data: EntropyData) -> dict[str, Any]:
     found = data.high_window
     sign = ">" if found.variant == "paper" else "≥"
-    level = "" if np.isnan(found.threshold) else f" {sign} {found.threshold:.2f}"
+    level = "" if np.isnan(found.threshold) else f" {sign} {found.threshold:.3g}"
     name = f"high window of {found.window}{level} ({found.variant})"
     return {**_points(data, found.indices, size=12, outline=1.6), "name": name}
 

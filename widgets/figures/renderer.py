@@ -118,13 +118,27 @@ class Renderer:
 _SMALLER = "Draw fewer points, choose a smaller size, or save as HTML, which needs no browser here."
 
 
+def drawing_page() -> kaleido.PageGenerator:
+    """The page that kaleido draws on: without MathJax, which it would fetch from the network, and without a margin.
+
+    kaleido 1.5 prints PDFs with a tenth of an inch around them on a page of the figure's own size, and puts the body's
+    style in braces, which no browser reads: both together shift every figure and cut its lower edge off.
+    """
+    import kaleido  # noqa: PLC0415  -- takes a while, and only static files need it
+
+    page = kaleido.PageGenerator(mathjax=False)
+    footer = page.footer.replace("{margin: 0; padding: 0;}", "margin: 0; padding: 0;")
+    page.footer = footer.replace("</head>", "<style>@page { margin: 0 }</style></head>")
+    return page
+
+
 async def _open() -> kaleido.Kaleido:
     import kaleido  # noqa: PLC0415  -- takes a while, and only static files need it
     from choreographer.errors import ChromeNotFoundError  # noqa: PLC0415
 
     try:
-        # mathjax=False: the default would be fetched from the network; the sandbox is off, as containers need it
-        browser = kaleido.Kaleido(mathjax=False, timeout=RENDER_SECONDS)
+        # the sandbox is off, as containers need it
+        browser = kaleido.Kaleido(page_generator=drawing_page(), timeout=RENDER_SECONDS)
         await browser.open()
     except ChromeNotFoundError as problem:
         raise ExportError(_NO_BROWSER) from problem

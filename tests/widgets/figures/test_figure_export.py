@@ -19,7 +19,7 @@ from tests.widgets.figures.figure_cases import make_tokens
 from widgets.figures.embed import read_metadata
 from widgets.figures.entropy_chart import entropy_chart
 from widgets.figures.export import export_data, export_settings, save_figure
-from widgets.figures.renderer import RENDERER
+from widgets.figures.renderer import RENDERER, drawing_page
 from workbench.errors import ExportError
 
 META = {
@@ -184,7 +184,7 @@ def test_a_killed_browser_is_replaced(browser, fig, tmp_path):
 SCRIPT = """
 import os, sys
 from widgets.figures.export import save_figure
-from widgets.figures.renderer import RENDERER
+from widgets.figures.renderer import RENDERER, drawing_page
 import plotly.graph_objects as go
 save_figure(go.Figure(go.Scatter(y=[1, 2])), sys.argv[1])
 print(RENDERER._kaleido.subprocess.pid)
@@ -302,3 +302,10 @@ def test_reading_metadata_that_is_not_there_says_so(tmp_path):
     }.items():
         with pytest.raises(ExportError, match=words):
             read_metadata(tmp_path / name)
+
+
+def test_the_page_drawn_on_has_no_margin_that_would_cut_a_pdf():
+    page = drawing_page().generate_index()
+    assert '<body style="margin: 0; padding: 0;">' in page
+    assert "@page { margin: 0 }" in page
+    assert "http" not in "".join(re.findall(r'src="([^"]*)"', page))

@@ -5,6 +5,13 @@ Names are imported when first used; `import widgets` alone loads neither torch n
 
 from importlib import import_module
 
+TYPE_CHECKING = False  # editors and type checkers take it for True; importing typing for it would cost time
+if TYPE_CHECKING:
+    from widgets.figures import save_figure
+    from widgets.panels import TracePanel
+    from widgets.session import Session
+    from widgets.strip import TokenStrip
+
 _HOME = {
     "Session": "widgets.session",
     "TokenStrip": "widgets.strip",

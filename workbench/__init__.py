@@ -7,6 +7,14 @@ from importlib import import_module
 
 from workbench.errors import WorkbenchError
 
+TYPE_CHECKING = False  # editors and type checkers take it for True; importing typing for it would cost time
+if TYPE_CHECKING:
+    from workbench import models, samplers, traces
+    from workbench.entropies import Entropies, entropy
+    from workbench.models import LanguageModel, load, wrap
+    from workbench.samplers import Sampler
+    from workbench.traces import LogitSketch, Trace, open_traces, read_trace, record, score, sketch_logits
+
 __version__ = "0.1.0"
 
 _HOME = {
@@ -24,7 +32,7 @@ _HOME = {
     "sketch_logits": "workbench.traces",
     "Sampler": "workbench.samplers",
 }
-_SUBPACKAGES = ("models", "phases", "samplers", "traces")
+_SUBPACKAGES = ("models", "samplers", "traces")
 
 __all__ = [
     "Entropies",
@@ -37,7 +45,6 @@ __all__ = [
     "load",
     "models",
     "open_traces",
-    "phases",
     "read_trace",
     "record",
     "samplers",

@@ -1,7 +1,5 @@
 """Teacher forcing: alignment, block-wise equal to one pass, agreement with what a decode recorded."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,8 @@ from scipy.special import entr, log_softmax, softmax
 import workbench as wb
 from tests.models.architectures import make_model
 from workbench.errors import PromptError
-from workbench.traces.score import mean_surprisal
+from workbench.traces import scoring
+from workbench.traces.scoring import mean_surprisal
 
 TEXT = "<think>\nStart with 12. 12 + 9 = 21.\n</think>\n\nThe answer is 21."
 
@@ -49,8 +48,7 @@ def test_scoring_what_was_recorded_gives_the_recorded_values(model):
 def test_blocks_equal_one_pass_on_every_architecture(kind, monkeypatch):
     model = wb.wrap(make_model(kind))
     ids = np.random.default_rng(0).integers(3, 300, 70).tolist()
-    # the module by its name: `workbench.traces.score` is the function
-    monkeypatch.setattr(sys.modules["workbench.traces.score"], "_BLOCK_BYTES", 16 * 4 * model.vocabulary)
+    monkeypatch.setattr(scoring, "_BLOCK_BYTES", 16 * 4 * model.vocabulary)
     trace = wb.score(model, ids)
     logits = one_pass(model, ids)[:-1]
     assert len(trace) == 69

@@ -1,8 +1,8 @@
 """Traces: record, score, import, read and write what one decode leaves behind."""
 
 from workbench.traces.imports import read_trace, read_traces, write_jsonl
-from workbench.traces.record import record
-from workbench.traces.score import score
+from workbench.traces.recording import record
+from workbench.traces.scoring import score
 from workbench.traces.sketch import LogitSketch
 from workbench.traces.sketching import sketch_logits
 from workbench.traces.store import Traces, open_traces

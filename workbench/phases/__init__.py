@@ -1,1 +1,0 @@
-"""Think and answer: the phases of a decode."""

@@ -39,6 +39,7 @@ class DecodeBar(ipywidgets.VBox):
         self._session, self._on_tokens = session, on_tokens
         self._before: Trace | None = None
         self._job: Job[Trace] = Job(self._done, self._failed)
+        self._live: Live[Token] | None = None
         self._began = 0.0
         self._make_controls()
         row = {"flex_flow": "row wrap", "align_items": "center"}
@@ -115,11 +116,13 @@ class DecodeBar(ipywidgets.VBox):
             self._say("Load a model first.", alert=True)
             return
         prompt, sampler, limit, seed = self.prompt.value, self.sampler, self.limit.value, self.seed.value
+        self._forget_tokens()  # those of a run that this one takes the place of
         live: Live[Token] = Live(self._received)
         self._live, self._began, self._count = live, time.perf_counter(), 0
         self._busy(on=True)
         self._say("reading the prompt …")
-        self._before, self._session.trace = self._session.trace, None
+        if self._session.trace is not None:  # None: a run before this one is still under way, and nothing new is there
+            self._before, self._session.trace = self._session.trace, None
 
         def work(stop: Event) -> Trace:
             return record(
@@ -144,14 +147,18 @@ class DecodeBar(ipywidgets.VBox):
         self._say(f"{self._count:,} tokens, {rate:,.0f} a second")
         self._on_tokens(tokens)
 
+    def _forget_tokens(self) -> None:
+        if self._live is not None:
+            self._live.drop()
+
     def _done(self, trace: Trace) -> None:
-        self._live.drop()
+        self._forget_tokens()
         self._busy(on=False)
         self._say("")
         self._session.trace = trace
 
     def _failed(self, problem: Exception) -> None:
-        self._live.drop()
+        self._forget_tokens()
         self._busy(on=False)
         self._say(f"{type(problem).__name__}: {problem}", alert=True)
         self._session.trace = self._before

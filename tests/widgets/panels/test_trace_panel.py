@@ -1,5 +1,6 @@
 """The trace panel without a browser: one cursor, live decoding, Stop, errors, closing."""
 
+import asyncio
 import gc
 import json
 import threading
@@ -177,6 +178,28 @@ def test_an_error_in_a_decode_is_shown_and_nothing_is_lost(model, trace):
     assert len(panel.strip) == len(trace)
     assert panel.decode_bar.generate.disabled is False
     panel.close()
+
+
+def test_starting_again_in_mid_decode_keeps_the_last_run_only_and_the_trace_before(model, trace):
+    async def three_starts(limit):
+        panel = TracePanel(trace, model=model)
+        panel.decode_bar.limit.value = limit
+        for seed in (5, 6, 7):
+            panel.decode_bar.seed.value = seed
+            panel.decode_bar.start()
+            await asyncio.sleep(0.15)
+        while panel.decode_bar.running or panel.session.trace is None:
+            await asyncio.sleep(0.02)
+        found, shown = panel.session.trace, len(panel.strip)
+        panel.close()
+        return found, shown
+
+    last, shown = asyncio.run(three_starts(60))
+    assert last.meta["seed"] == 7
+    assert shown == len(last)
+    failed, shown = asyncio.run(three_starts(10**6))  # longer than the context: every run fails
+    assert failed is trace
+    assert shown == len(trace)
 
 
 def test_exports_carry_the_settings(panel, tmp_path):

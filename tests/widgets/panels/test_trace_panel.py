@@ -180,26 +180,45 @@ def test_an_error_in_a_decode_is_shown_and_nothing_is_lost(model, trace):
     panel.close()
 
 
-def test_starting_again_in_mid_decode_keeps_the_last_run_only_and_the_trace_before(model, trace):
-    async def three_starts(limit):
+def test_starting_again_in_mid_decode_shows_the_last_runs_tokens_only(model, trace, monkeypatch):
+    async def three_starts():
         panel = TracePanel(trace, model=model)
-        panel.decode_bar.limit.value = limit
+        panel.decode_bar.temperature.value = 2.0  # so that the runs differ from the first words on
+        seen = []
+        grow = panel.decode_bar._on_tokens
+
+        def on_tokens(tokens):
+            seen.extend(token.row["token_id"] for token in tokens)
+            grow(tokens)
+
+        monkeypatch.setattr(panel.decode_bar, "_on_tokens", on_tokens)
         for seed in (5, 6, 7):
             panel.decode_bar.seed.value = seed
+            seen.clear()
             panel.decode_bar.start()
-            await asyncio.sleep(0.15)
-        while panel.decode_bar.running or panel.session.trace is None:
+            await asyncio.sleep(0.07)  # some tokens are drawn, none has been shown yet
+        while panel.session.trace is None:
             await asyncio.sleep(0.02)
-        found, shown = panel.session.trace, len(panel.strip)
         panel.close()
-        return found, shown
+        return panel.session.trace, seen
 
-    last, shown = asyncio.run(three_starts(60))
+    last, seen = asyncio.run(three_starts())
     assert last.meta["seed"] == 7
-    assert shown == len(last)
-    failed, shown = asyncio.run(three_starts(10**6))  # longer than the context: every run fails
-    assert failed is trace
-    assert shown == len(trace)
+    assert seen == last.tokens["token_id"].to_list()[: len(seen)]
+
+
+def test_when_runs_that_replaced_each_other_fail_the_trace_before_is_shown_again(model, trace):
+    async def two_starts():
+        panel = TracePanel(trace, model=model)
+        panel.decode_bar.limit.value = 10**6  # longer than the context: every run fails
+        panel.decode_bar.start()
+        panel.decode_bar.start()
+        panel.decode_bar.wait()
+        await asyncio.sleep(0.1)
+        panel.close()
+        return panel.session.trace
+
+    assert asyncio.run(two_starts()) is trace
 
 
 def test_exports_carry_the_settings(panel, tmp_path):

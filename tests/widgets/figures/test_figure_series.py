@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from widgets.figures.series import Window, band, isolated, line, thinned
@@ -48,13 +48,13 @@ def test_an_empty_band_is_empty():
 
 
 @given(st.integers(1, 5000), st.integers(10, 300), st.integers(0, 2**32 - 1))
+@example(count=157, points=60, seed=148)  # where MinMaxLTTB dropped the highest peak
 def test_reduction_keeps_order_budget_and_extremes(count, points, seed):
     y = np.random.default_rng(seed).exponential(size=count)
     rows = Window.of(np.arange(float(count)), None, points).chosen(y)
-    assert len(rows) == min(points, count) or len(rows) <= points
+    assert len(rows) <= min(points, count)
     assert (np.diff(rows) > 0).all()
-    if points >= 60:  # the extremes compete for fewer places than that
-        assert y.max() in y[rows]
+    assert {int(y.argmax()), int(y.argmin())} <= set(rows.tolist())
 
 
 def test_window_takes_one_neighbour_on_either_side():

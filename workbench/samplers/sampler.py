@@ -61,6 +61,10 @@ class Sampler:
             steps.append(TopPLogitsWarper(float(self.top_p)))
         return steps
 
+    def processor(self) -> LogitsProcessorList:
+        """As `processors`."""
+        return self.processors()
+
     @classmethod
     def from_generation_config(cls, config: GenerationConfig | None) -> Self:
         """The settings a model ships with; greedy when its `do_sample` is off."""

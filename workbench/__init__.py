@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workbench.entropies import Entropies, entropy
     from workbench.models import LanguageModel, load, wrap
     from workbench.samplers import Sampler
+    from workbench.samplers.replaying import Replay, Replayer, replay
     from workbench.traces import LogitSketch, Trace, open_traces, read_trace, record, score, sketch_logits
 
 __version__ = "0.1.0"
@@ -31,6 +32,9 @@ _HOME = {
     "score": "workbench.traces",
     "sketch_logits": "workbench.traces",
     "Sampler": "workbench.samplers",
+    "Replay": "workbench.samplers.replaying",
+    "Replayer": "workbench.samplers.replaying",
+    "replay": "workbench.samplers.replaying",
 }
 _SUBPACKAGES = ("models", "samplers", "traces")
 
@@ -38,6 +42,8 @@ __all__ = [
     "Entropies",
     "LanguageModel",
     "LogitSketch",
+    "Replay",
+    "Replayer",
     "Sampler",
     "Trace",
     "WorkbenchError",
@@ -47,6 +53,7 @@ __all__ = [
     "open_traces",
     "read_trace",
     "record",
+    "replay",
     "samplers",
     "score",
     "sketch_logits",

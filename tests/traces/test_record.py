@@ -42,20 +42,25 @@ def generated(model, prompt, seed, **settings):
     return out.sequences[0, len(ids) :].tolist(), raw, processed
 
 
-SAMPLERS = [
-    wb.Sampler(),
-    wb.Sampler(temperature=0.6),
-    wb.Sampler(temperature=1.7, top_k=5),
-    wb.Sampler(top_p=0.8),
-    wb.Sampler(temperature=0.9, top_k=40, top_p=0.95),
+SETTINGS = [
+    {},
+    {"temperature": 0.6},
+    {"temperature": 1.7, "top_k": 5},
+    {"top_p": 0.8},
+    {"temperature": 0.9, "top_k": 40, "top_p": 0.95},
+    {"temperature": 1.5, "min_p": 0.1},
+    {"temperature": 1.2, "typical_p": 0.9},
+    {"epsilon_cutoff": 3e-3, "eta_cutoff": 3e-3, "temperature": 1.4},
+    {"temperature": 1.3, "top_h": 0.5},
+    {"repetition_penalty": 1.3, "temperature": 1.1, "top_k": 20},
 ]
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS, ids=str)
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("seed", [0, 7])
-def test_sampled_tokens_and_both_distributions_are_those_of_generate(model, sampler, seed):
-    ids, raw, processed = generated(model, QUESTION, seed, **sampler.to_dict())
-    trace = wb.record(model, QUESTION, sampler=sampler, seed=seed, max_new_tokens=60)
+def test_sampled_tokens_and_both_distributions_are_those_of_generate(model, settings, seed):
+    ids, raw, processed = generated(model, QUESTION, seed, **settings)
+    trace = wb.record(model, QUESTION, sampler=wb.Sampler(**settings), seed=seed, max_new_tokens=60)
     tokens = trace.tokens
     assert tokens["token_id"].to_list() == ids
     at = np.arange(len(ids)), ids
@@ -235,7 +240,7 @@ def test_bad_input_is_answered_before_decoding(model, options, error, words):
         wb.record(model, QUESTION, **options)
 
 
-@pytest.mark.parametrize("settings", [{"temperature": -1}, {"temperature": float("nan")}, {"top_p": 0}, {"top_k": -3}])
+@pytest.mark.parametrize("settings", [{"temperature": -1}, {"temperature": float("nan")}, {"top_p": 1.5}, {"top_k": -3}])
 def test_sampler_settings_out_of_range(settings):
     with pytest.raises(ParameterError, match=next(iter(settings))):
         wb.Sampler(**settings)

@@ -182,9 +182,10 @@ class DecodeBar(ipywidgets.VBox):
         self.layout.display = "none" if model is None else None
         if model is not None:
             settings = self._session.sampler or Sampler.from_generation_config(model.hf.generation_config)
-            self.temperature.value, self.top_p.value, self.top_k.value = (
-                settings.temperature, settings.top_p, settings.top_k,
-            )  # fmt: skip
+            steps = {step.name: step for step in settings.steps}
+            self.temperature.value = settings.temperature
+            self.top_p.value = getattr(steps.get("top_p"), "p", 1.0)
+            self.top_k.value = getattr(steps.get("top_k"), "k", 0)
 
     def close(self) -> None:
         """Stop what runs and let go of the session."""

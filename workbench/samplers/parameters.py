@@ -95,9 +95,9 @@ def number(
     return field(default=default, metadata=about)
 
 
-def choice(options: tuple[str, ...], help_: str) -> Any:  # noqa: ANN401  -- as above
-    """A field for one of several words; the first is the default."""
-    return field(default=options[0], metadata={"help": help_, "options": options})
+def choice(options: tuple[str, ...], help_: str, default: str | None = None) -> Any:  # noqa: ANN401  -- as above
+    """A field for one of several words; the first where no default is given."""
+    return field(default=default or options[0], metadata={"help": help_, "options": options})
 
 
 def switch(default: bool, help_: str) -> Any:  # noqa: ANN401, FBT001  -- as above

@@ -55,7 +55,10 @@ def decode(
     Raises:
         LogitsError: the model gave NaN, +inf or nothing but -inf; the step is named.
     """
-    loop = _Loop(model, sampler=sampler, seeds=seeds, max_new_tokens=max_new_tokens, recorder=recorder, stop=stop)
+    loop = _Loop(
+        model, prompt_lengths=[len(prompt) for prompt in prompts], sampler=sampler, seeds=seeds,
+        max_new_tokens=max_new_tokens, recorder=recorder, stop=stop,
+    )  # fmt: skip
     ids, mask = left_pad(prompts, model.pad_id, model.device)
     with torch.inference_mode():
         model.hf.generate(
@@ -87,13 +90,15 @@ class _Loop:
         self,
         model: LanguageModel,
         *,
+        prompt_lengths: Sequence[int],
         sampler: Sampler,
         seeds: Sequence[int],
         max_new_tokens: int,
         recorder: Recorder,
         stop: Callable[[], bool] | None,
     ) -> None:
-        self.model, self.greedy, self.processors = model, sampler.greedy, sampler.processors()
+        self.model, self.sampler = model, sampler
+        self.processor = sampler.processor(seeds=seeds, prompt_lengths=prompt_lengths) if sampler.steps else None
         self.generators = [torch.Generator(model.device).manual_seed(seed) for seed in seeds]
         self.max_new_tokens, self.recorder, self.stop = max_new_tokens, recorder, stop
         self.drawn: list[list[int]] = [[] for _ in seeds]
@@ -119,8 +124,9 @@ class _Loop:
             inputs = model._update_model_kwargs_for_generation(outputs, inputs)  # noqa: SLF001
             raw = outputs.logits[:, -1].float()
             del outputs  # a first step's logits may hold the whole prompt
-            processed = self.processors(input_ids, raw)
-            tokens = self._draw(raw, processed, step)
+            _check_logits(raw, step)
+            processed = raw if self.processor is None else self.processor(input_ids, raw)
+            tokens = self._draw(processed)
             self.recorder.step(raw, processed, tokens, alive)
             self._take(tokens.tolist(), alive)
             input_ids = torch.cat([input_ids, tokens[:, None]], dim=-1)
@@ -131,16 +137,8 @@ class _Loop:
                 break
         return input_ids
 
-    def _draw(self, raw: torch.Tensor, processed: torch.Tensor, step: int) -> torch.Tensor:
-        top = processed.amax(dim=-1)
-        if not bool(torch.isfinite(top).all()):  # amax of a row is NaN for NaN, -inf for nothing left, +inf for +inf
-            where = (
-                "The model's raw logits" if not bool(torch.isfinite(raw.amax(dim=-1)).all()) else "The sampler's output"
-            )
-            raise LogitsError(
-                f"{where} at step {step}: NaN, +inf or no token left. Try dtype='float32' or other settings."
-            )
-        if self.greedy:
+    def _draw(self, processed: torch.Tensor) -> torch.Tensor:
+        if self.sampler.greedy:
             return processed.argmax(dim=-1)
         probabilities = torch.softmax(processed, dim=-1)
         drawn = [
@@ -155,3 +153,11 @@ class _Loop:
                 self.drawn[row].append(token)
                 if token in self.model.end_ids:
                     alive[row], self.finish[row] = False, "end"
+
+
+def _check_logits(raw: torch.Tensor, step: int) -> None:
+    top = raw.amax(dim=-1)  # NaN for NaN, -inf for nothing left, +inf for +inf
+    if not bool(torch.isfinite(top).all()):
+        raise LogitsError(
+            f"The model's raw logits at step {step}: NaN, +inf or no token left. Try dtype='float32' or another model."
+        )

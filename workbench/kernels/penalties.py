@@ -1,0 +1,187 @@
+"""Penalties on tokens that have been seen: single logits fall, the atoms of the row are put in order again."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import njit
+
+from workbench.kernels.chain import (
+    BLUR,
+    HIGH,
+    HIGHEST,
+    LOW,
+    MAY_HIGH,
+    MAY_LOW,
+    SURE_HIGH,
+    SURE_LOW,
+    TOKEN_AT,
+    TOKEN_X,
+    UNSEEN,
+    Atoms,
+    weigh_row,
+)
+from workbench.kernels.preparing import place_token
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@njit
+def order_of(logits: NDArray[np.float64], ids: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Indices by falling logit, ties by falling id."""
+    order = np.argsort(-logits, kind="mergesort")
+    for i in range(1, len(order)):
+        j = i
+        while j > 0 and logits[order[j - 1]] == logits[order[j]] and ids[order[j - 1]] < ids[order[j]]:
+            order[j - 1], order[j] = order[j], order[j - 1]
+            j -= 1
+    return order
+
+
+@njit
+def add_to_bin(atoms: Atoms, t: int, x: float, raw_x: float, raw_weight: float) -> None:
+    """One more token in the bin that x lies in."""
+    b = int(min(max((atoms.origin[t] - x) / atoms.width[t], 0.0), atoms.bin_x.shape[1] - 1.0))
+    n = atoms.bin_count[t, b]
+    d = x - atoms.bin_x[t, b] if n > 0 else 0.0
+    atoms.bin_count[t, b] = n + 1.0
+    atoms.bin_x[t, b] = atoms.bin_x[t, b] + d / (n + 1.0) if n > 0 else x
+    atoms.bin_spread[t, b] = (n * atoms.bin_spread[t, b] + d * d * n / (n + 1.0)) / (n + 1.0)
+    atoms.raw_bin_x[t, b] += (raw_x - atoms.raw_bin_x[t, b]) / (n + 1.0)
+    atoms.raw_bin_weight[t, b] += raw_weight
+    atoms.floor[t] = min(atoms.floor[t], x)
+
+
+@njit
+def raise_bins(atoms: Atoms, t: int, by: float) -> None:
+    """Measure the bins of row t from a maximum that is lower by this much."""
+    atoms.bin_x[t] += by
+    atoms.origin[t] += by
+    atoms.floor[t] += by
+
+
+@njit
+def penalise_row(  # noqa: PLR0917  -- numba passes by position
+    atoms: Atoms,
+    state: NDArray[np.float64],
+    t: int,
+    token: int,
+    penalise: Any,  # noqa: ANN401  -- a compiled rule
+    parameters: NDArray[np.float64],
+    amount: NDArray[np.float64],
+    marked: int,
+) -> None:
+    """Lower the marked logits of row t, drop what earlier steps dropped, and sort again."""
+    k, tail = atoms.size[t], state[t, HIGH] > atoms.size[t]
+    low, stop = int(state[t, LOW]), int(min(float(k), state[t, HIGH]))
+    was_left = state[t, MAY_LOW] <= state[t, TOKEN_AT] < state[t, MAY_HIGH]
+    if state[t, SURE_LOW] != state[t, MAY_LOW] or state[t, SURE_HIGH] != state[t, MAY_HIGH]:
+        state[t, BLUR] = math.inf  # which tokens are sorted anew is itself uncertain
+    highest, found = state[t, HIGHEST], 0
+    ids, raw_x, raw_weight = atoms.ids[t, low:stop].copy(), atoms.raw_x[t, low:stop].copy(), atoms.raw_weight[t, low:stop].copy()
+    logits = highest + atoms.x[t, low:stop]
+    lowest_single = logits[-1] if stop > low else math.inf
+    for i in range(stop - low):
+        if amount[ids[i]] > 0.0:
+            found += 1
+            logits[i] = penalise(logits[i], amount[ids[i]], parameters)
+    if token >= 0 and amount[token] > 0.0:
+        state[t, TOKEN_X] = penalise(highest + state[t, TOKEN_X], amount[token], parameters) - highest
+    order = order_of(logits, ids)
+    highest_now = logits[order[0]] if len(order) else highest
+    state[t, HIGHEST] = highest_now
+    state[t, TOKEN_X] += highest - highest_now
+    raise_bins(atoms, t, highest - highest_now)
+    kept = 0
+    for i in order:
+        if tail and logits[i] < lowest_single:
+            add_to_bin(atoms, t, logits[i] - highest_now, raw_x[i], raw_weight[i])
+            continue
+        atoms.ids[t, kept], atoms.x[t, kept] = ids[i], logits[i] - highest_now
+        atoms.raw_x[t, kept], atoms.raw_weight[t, kept] = raw_x[i], raw_weight[i]
+        kept += 1
+    atoms.size[t] = kept
+    if tail:
+        state[t, UNSEEN] += marked - found
+        bins = max(state[t, HIGH] - k, last_bin(atoms, t)) if state[t, BLUR] == 0.0 else state[t, HIGH] - k
+        state[t, HIGH] = kept + bins
+        if atoms.origin[t] - first_bin(atoms, t) * atoms.width[t] > 1e-12 or kept == 0:
+            state[t, BLUR] = math.inf  # the most likely token may be in a bin now
+    else:
+        atoms.bin_count[t] = 0.0
+        state[t, HIGH] = kept
+    state[t, LOW] = state[t, SURE_LOW] = state[t, MAY_LOW] = 0.0
+    state[t, SURE_HIGH] = state[t, MAY_HIGH] = state[t, HIGH]
+    at = place_token(atoms, t, token, state[t, TOKEN_X])
+    state[t, TOKEN_AT] = at if was_left else kept + atoms.bin_x.shape[1] + 1.0
+
+
+@njit
+def first_bin(atoms: Atoms, t: int) -> int:
+    """The first bin that holds a token."""
+    for b in range(atoms.bin_x.shape[1]):
+        if atoms.bin_count[t, b] > 0.0:
+            return b
+    return atoms.bin_x.shape[1]
+
+
+@njit
+def last_bin(atoms: Atoms, t: int) -> int:
+    """One past the last bin that holds a token."""
+    last = 0
+    for b in range(atoms.bin_x.shape[1]):
+        if atoms.bin_count[t, b] > 0.0:
+            last = b + 1
+    return last
+
+
+@njit(nogil=True, cache=True)
+def penalise_rows(  # noqa: PLR0917  -- numba passes by position
+    start: int,
+    stop: int,
+    mark: Any,  # noqa: ANN401  -- a compiled rule: (history, length, parameters, amount)
+    penalise: Any,  # noqa: ANN401  -- a compiled rule: (logit, amount, parameters) -> logit
+    parameters: NDArray[np.float64],
+    history: NDArray[np.int32],  # prompt and realised tokens
+    first: int,  # row t has seen history[: first + t]
+    tokens: NDArray[np.int32],  # (T,) realised
+    vocabulary: int,
+    atoms: Atoms,  # changed in place
+    state: NDArray[np.float64],  # (T, STATE), changed in place
+) -> None:
+    """Penalise the seen tokens of rows start to stop."""
+    amount = np.zeros(vocabulary)
+    for t in range(start, stop):
+        mark(history, first + t, parameters, amount)
+        marked = 0
+        for i in range(first + t):
+            if amount[history[i]] > 0.0:
+                marked += 1
+                amount[history[i]] = -amount[history[i]]  # counted
+        for i in range(first + t):
+            amount[history[i]] = abs(amount[history[i]])
+        if marked:
+            penalise_row(atoms, state, t, tokens[t], penalise, parameters, amount, marked)
+            weigh_row(atoms, state, t)
+        for i in range(first + t):
+            amount[history[i]] = 0.0
+
+
+@njit(nogil=True, cache=True)
+def penalise_logits(  # noqa: PLR0917  -- numba passes by position
+    mark: Any,  # noqa: ANN401  -- as above
+    penalise: Any,  # noqa: ANN401  -- as above
+    parameters: NDArray[np.float64],
+    history: NDArray[np.int32],
+    amount: NDArray[np.float64],  # (V,) zeros, and zeros again afterwards
+    logits: NDArray[np.float32],  # (V,), changed in place
+) -> None:
+    """Penalise the seen tokens in a whole row of logits."""
+    mark(history, len(history), parameters, amount)
+    for token in history:
+        if amount[token] > 0.0:
+            logits[token] = np.float32(penalise(float(logits[token]), amount[token], parameters))
+            amount[token] = 0.0

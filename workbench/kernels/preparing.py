@@ -1,0 +1,127 @@
+"""From a sketch to atoms: the state of every row before the first step of a chain."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from numba import njit
+
+from workbench.kernels.chain import (
+    HIGH,
+    HIGHEST,
+    KNOWN,
+    LOW,
+    MAY_HIGH,
+    MEAN,
+    SCALE,
+    SURE_HIGH,
+    TOKEN_AT,
+    TOKEN_X,
+    TOTAL,
+    Atoms,
+    sums_of,
+    weigh_row,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@njit
+def fill_top(ids: NDArray[np.int32], logits: NDArray[np.float32], atoms: Atoms, t: int) -> None:
+    """The single tokens of row t; ties, which a sketch has by rising id, by falling id."""
+    k = 0
+    while k < logits.shape[0] and logits[k] > -math.inf:
+        k += 1
+    atoms.size[t] = k
+    start = 0
+    while start < k:
+        end = start + 1
+        while end < k and logits[end] == logits[start]:
+            end += 1
+        for i in range(start, end):
+            atoms.ids[t, i] = ids[end - 1 - (i - start)]
+            atoms.x[t, i] = float(logits[start]) - float(logits[0])
+        start = end
+
+
+@njit
+def position_in_bins(atoms: Atoms, t: int, x: float) -> float:
+    """Where a token that is none of the single ones stands."""
+    k, n_bins = atoms.size[t], atoms.bin_x.shape[1]
+    if n_bins == 0 or x < atoms.floor[t]:
+        return k + n_bins + 1.0
+    b = int(min(max((atoms.origin[t] - x) / atoms.width[t], 0.0), n_bins - 1.0))
+    upper = atoms.origin[t] - b * atoms.width[t]
+    lower = min(upper - atoms.width[t], atoms.floor[t]) if b == n_bins - 1 else upper - atoms.width[t]
+    return k + b + min(max((upper - x) / (upper - lower), 0.0), 1.0 - 1e-9)
+
+
+@njit
+def place_token(atoms: Atoms, t: int, token: int, x: float) -> float:
+    """The position of a token whose logit is x; past the end where it has none."""
+    if token < 0 or math.isnan(x) or x == -math.inf:
+        return atoms.size[t] + atoms.bin_x.shape[1] + 1.0
+    for i in range(atoms.size[t]):
+        if atoms.ids[t, i] == token:
+            return float(i)
+    return position_in_bins(atoms, t, x)
+
+
+@njit(nogil=True, cache=True)
+def prepare_rows(  # noqa: PLR0917  -- numba passes by position
+    start: int,
+    stop: int,
+    top_ids: NDArray[np.int32],  # (T, K), ties by rising id
+    top_logits: NDArray[np.float32],  # (T, K)
+    tail_count: NDArray[np.int32],  # (T, B)
+    tail_mean: NDArray[np.float32],  # (T, B)
+    tail_mean_square: NDArray[np.float32],  # (T, B)
+    bin_width: float,
+    log_z: NDArray[np.float64],  # (T,)
+    entropy: NDArray[np.float64],  # (T,)
+    lowest: NDArray[np.float32],  # (T,)
+    tokens: NDArray[np.int32],  # (T,)
+    token_logit: NDArray[np.float32],  # (T,)
+    atoms: Atoms,
+    state: NDArray[np.float64],  # (T, STATE)
+) -> None:
+    """Fill atoms and state of rows start to stop at T = 1; their totals come from the exact log Z and entropy."""
+    for t in range(start, stop):
+        fill_top(top_ids[t], top_logits[t], atoms, t)
+        k, high = atoms.size[t], float(top_logits[t, 0])
+        atoms.origin[t], atoms.width[t], atoms.floor[t] = 0.0, bin_width, float(lowest[t]) - high
+        end = k
+        for b in range(tail_count.shape[1]):
+            u = float(tail_mean[t, b])
+            atoms.bin_count[t, b] = tail_count[t, b]
+            atoms.bin_x[t, b] = -(b * bin_width + u)
+            atoms.bin_spread[t, b] = max(0.0, float(tail_mean_square[t, b]) - u * u)
+            end = k + b + 1 if tail_count[t, b] > 0 else end
+        state[t] = 0.0
+        state[t, HIGH] = state[t, SURE_HIGH] = state[t, MAY_HIGH] = end
+        state[t, SCALE], state[t, HIGHEST] = 1.0, high
+        state[t, TOKEN_X] = float(token_logit[t]) - high
+        state[t, TOKEN_AT] = place_token(atoms, t, tokens[t], state[t, TOKEN_X])
+        weigh_row(atoms, state, t)
+        use_exact_totals(atoms, state, t, log_z[t] - high, entropy[t])
+        atoms.raw_total[t] = state[t, TOTAL]
+        atoms.raw_x[t], atoms.raw_weight[t] = atoms.x[t], atoms.weight[t]
+        atoms.raw_bin_x[t], atoms.raw_bin_weight[t] = atoms.bin_x[t], atoms.bin_weight[t]
+
+
+@njit
+def use_exact_totals(atoms: Atoms, state: NDArray[np.float64], t: int, log_total: float, entropy: float) -> None:
+    """Have the bins of row t add up to what the exact log Z leaves for them."""
+    state[t, KNOWN] = 1.0
+    k, high = atoms.size[t], state[t, HIGH]
+    if high == k:
+        return  # no tail: the sums over the single tokens are exact already
+    above, _ = sums_of(atoms, t, state[t, LOW], k)
+    least, most = atoms.bin_least[t].sum(), atoms.bin_most[t].sum()
+    tail = min(max(math.exp(log_total) - above, least), most)
+    atoms.bin_weight[t] *= tail / atoms.bin_weight[t].sum()
+    state[t, TOTAL] = above + tail
+    state[t, MEAN] = math.log(above + tail) - entropy

@@ -1,0 +1,167 @@
+"""A chain at work on the rows of a sketch: each step takes one stage to the next and leaves the one before as it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.kernels import chain, penalties, preparing
+from workbench.kernels.parallel import over_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from workbench.samplers.step import Step
+    from workbench.traces.sketch import LogitSketch
+
+_EXP_COST, _LOOK_COST = 4, 1
+"""What an atom costs in the units of `over_rows`: one that is weighed anew, one that is looked at."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What rows have besides their logits."""
+
+    history: NDArray[np.int32]
+    """Prompt and realised tokens of the one sequence."""
+    first: int
+    """Tokens of `history` that row 0 has seen."""
+    tokens: NDArray[np.int32]
+    """(T,) realised tokens, -1 where there is none."""
+    uniforms: NDArray[np.float64]
+    """(T,) see `uniform_draws`."""
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """All rows between two steps."""
+
+    atoms: chain.Atoms
+    state: NDArray[np.float64]
+    """(T, STATE), columns as in `workbench.kernels.chain`."""
+    memory: NDArray[np.float64]
+    """(T, MEMORY) of the step that led here; column 0 is its signal."""
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    @property
+    def atoms_per_row(self) -> int:
+        """Single tokens and bins."""
+        return int(self.atoms.x.shape[1] + self.atoms.bin_x.shape[1])
+
+    def certain(self) -> NDArray[np.bool_]:
+        """(T,) whether which tokens are left is known beyond doubt, and each of them by its id or all are left."""
+        s = self.state
+        agreed = (s[:, chain.SURE_LOW] == s[:, chain.MAY_LOW]) & (s[:, chain.SURE_HIGH] == s[:, chain.MAY_HIGH])
+        named = s[:, chain.HIGH] <= self.atoms.size
+        whole: NDArray[np.bool_] = agreed & (named | self.uncut()) & (s[:, chain.BLUR] == 0)
+        return whole
+
+    def uncut(self) -> NDArray[np.bool_]:
+        """(T,) whether nothing has been dropped."""
+        bins = self.atoms.bin_count > 0
+        last = bins.shape[1] - np.argmax(bins[:, ::-1], axis=1) if bins.shape[1] else np.zeros(len(self), np.int64)
+        end = self.atoms.size + np.where(bins.any(axis=1), last, 0)
+        uncut: NDArray[np.bool_] = (self.state[:, chain.LOW] == 0) & (self.state[:, chain.HIGH] >= end)
+        return uncut
+
+
+def first_stage(sketch: LogitSketch) -> Stage:
+    """The raw distributions of a sketch, at temperature 1."""
+    rows, top = sketch.top_logits.shape
+    bins = sketch.tail_count.shape[1]
+    singles, binned, ones = ((lambda *shape: np.zeros(shape)) for _ in range(3))
+    atoms = chain.Atoms(
+        ids=np.zeros((rows, top), np.int32), x=singles(rows, top), weight=singles(rows, top),
+        size=np.zeros(rows, np.int64), bin_x=binned(rows, bins), bin_tilt=binned(rows, bins),
+        bin_weight=binned(rows, bins), bin_least=binned(rows, bins), bin_most=binned(rows, bins),
+        bin_count=binned(rows, bins), bin_spread=binned(rows, bins), origin=ones(rows), width=ones(rows),
+        floor=ones(rows), raw_x=singles(rows, top), raw_bin_x=binned(rows, bins), raw_weight=singles(rows, top),
+        raw_bin_weight=binned(rows, bins), raw_total=ones(rows),
+    )  # fmt: skip
+    state = np.zeros((rows, chain.STATE))
+    over_rows(
+        preparing.prepare_rows, rows, _EXP_COST * (top + bins), sketch.top_ids, sketch.top_logits, sketch.tail_count,
+        sketch.tail_mean, sketch.tail_mean_square, float(sketch.bin_width), sketch.log_z, sketch.entropy, sketch.low,
+        sketch.token_ids, sketch.token_logit, atoms, state,
+    )  # fmt: skip
+    return Stage(atoms, state, np.zeros((rows, chain.MEMORY)))
+
+
+def next_stage(stage: Stage, step: Step, context: Context, memory: NDArray[np.float64] | None = None) -> Stage:
+    """`stage` after `step`. `memory` is what the step remembers of earlier tokens, where the rows are not one sequence."""
+    given = Stage(stage.atoms, stage.state.copy(), np.zeros((len(stage), chain.MEMORY)) if memory is None else memory)
+    values = np.array(step.values(), np.float64)
+    if step.marks is not None and step.penalises is not None:
+        given = _penalised(given, step, values, context)
+    if step.tempers is not None:
+        given = _tempered(given, step, values, context)
+    if step.keeps is not None:
+        _keep(given, step, values, context, in_turn=memory is None)
+    return given
+
+
+def _penalised(stage: Stage, step: Step, values: NDArray[np.float64], context: Context) -> Stage:
+    assert_rules: Any = step
+    atoms = chain.Atoms(*(array.copy() for array in stage.atoms))
+    over_rows(
+        penalties.penalise_rows, len(stage), stage.atoms_per_row * _EXP_COST + len(context.history),
+        assert_rules.marks.compiled, assert_rules.penalises.compiled, values, context.history, context.first,
+        context.tokens, context.vocabulary, atoms, stage.state,
+    )  # fmt: skip
+    return replace(stage, atoms=atoms)
+
+
+_SCALED = ("x", "weight", "bin_x", "bin_tilt", "bin_weight", "bin_least", "bin_most", "bin_spread", "origin", "width", "floor")
+"""The arrays a temperature changes; the others are shared between stages."""
+
+
+def _tempered(stage: Stage, step: Step, values: NDArray[np.float64], context: Context) -> Stage:
+    rule: Any = step.tempers
+    fresh = {name: np.empty_like(getattr(stage.atoms, name)) for name in _SCALED}
+    atoms = stage.atoms._replace(**fresh)
+    over_rows(
+        chain.temper_rows, len(stage), stage.atoms_per_row * _EXP_COST, rule.compiled, values, stage.atoms,
+        context.uniforms, stage.memory, stage.state, atoms,
+    )  # fmt: skip
+    return replace(stage, atoms=atoms)
+
+
+def _keep(stage: Stage, step: Step, values: NDArray[np.float64], context: Context, *, in_turn: bool) -> None:
+    rule: Any = step.keeps
+    if step.learns is not None and in_turn:
+        chain.keep_in_turn(
+            rule.compiled, step.learns.compiled, values, stage.atoms, context.tokens, context.uniforms, stage.memory,
+            stage.state,
+        )  # fmt: skip
+        return
+    over_rows(
+        chain.keep_rows, len(stage), stage.atoms_per_row * _LOOK_COST, rule.compiled, values, stage.atoms,
+        context.uniforms, stage.memory, stage.state,
+    )  # fmt: skip
+
+
+def measured(stage: Stage) -> NDArray[np.float64]:
+    """(T, MEASURED) what is left of every row, columns as in `workbench.kernels.chain`."""
+    out = np.empty((len(stage), chain.MEASURED))
+    over_rows(chain.measure_rows, len(stage), stage.atoms_per_row, stage.atoms, stage.state, out)
+    return out
+
+
+def uniform_draws(seed: int, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Numbers in [0, 1) that depend on seed and position alone: decoding and replay draw the same.
+
+    The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014, figure 17) over position and seed.
+    """
+    with np.errstate(over="ignore"):
+        z = positions.astype(np.uint64) + np.uint64(1)
+        z = z * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed % 2**64) * np.uint64(0xD1B54A32D192ED03)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+    draws: NDArray[np.float64] = (z >> np.uint64(11)).astype(np.float64) / 2.0**53
+    return draws

@@ -1,0 +1,108 @@
+"""Top-H: as many tokens as a share of the entropy allows. Three algorithms go by this name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from numba import njit
+
+from workbench.kernels.atoms import ends, entropy_of, tokens_of, weight_of, within, x_of
+from workbench.kernels.rules import keeps
+from workbench.samplers.parameters import choice, number
+from workbench.samplers.step import Step
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workbench.kernels.atoms import Row
+
+
+@njit
+def entropy_share(mass: float, moment: float, total: float, variant: float) -> float:
+    """Entropy of a prefix with Σ w = mass and Σ w x = moment: renormalised (paper), or its part -Σ p ln p, p = w / total."""
+    if variant == 0.0:
+        return math.log(mass) - moment / mass
+    return (mass * math.log(total) - moment) / total
+
+
+@njit
+def sums_of_top(row: Row, tokens: float) -> tuple[float, float]:
+    """Σ w and Σ w x over this many most likely tokens."""
+    mass, moment, seen = 0.0, 0.0, 0.0
+    start, stop = ends(row)
+    for i in range(start, stop):
+        count = tokens_of(row, i)
+        if count == 0.0:
+            continue
+        share = min(1.0, (tokens - seen) / count)
+        mass += share * weight_of(row, i)
+        moment += share * weight_of(row, i) * x_of(row, i)
+        seen += share * count
+        if seen >= tokens:
+            break
+    return mass, moment
+
+
+@keeps
+def within_entropy(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
+    """Add tokens by falling probability while the entropy so far is within the budget; the first one always stays."""
+    alpha, variant, top_n = parameters
+    start, stop = ends(row)
+    total, budget = row.total, entropy_of(row)
+    if variant != 0.0:
+        mass, moment = sums_of_top(row, top_n)
+        total = mass if variant == 2.0 else total
+        budget = entropy_share(mass, moment, total, variant)
+    budget = alpha * budget + 1e-12  # rounding alone must not drop a token at alpha = 1
+    mass, moment, seen, spent = 0.0, 0.0, 0.0, 0.0
+    for i in range(start, stop):
+        count, weight = tokens_of(row, i), weight_of(row, i)
+        if count == 0.0:
+            continue
+        before = spent
+        mass += weight
+        moment += weight * x_of(row, i)
+        spent = entropy_share(mass, moment, total, variant)
+        if i > start and spent > budget:
+            return row.low, within(row, i, (budget - before) / (spent - before)) - (1.0 if i < row.x.shape[0] else 0.0)
+        if variant != 0.0 and seen + count >= top_n:
+            return row.low, within(row, i, (top_n - seen) / count)
+        seen += count
+    return row.low, row.high
+
+
+@dataclass(frozen=True)
+class TopH(Step):
+    """Keep the longest prefix S whose entropy stays within α times that of the whole distribution p.
+
+    paper: H(q_S) <= α H(p), q_S renormalised over S. reference (its code): -Σ_S p ln p <= α (-Σ p ln p over the top_n
+    most likely), neither renormalised. transformers: the same sums over the top_n renormalised among themselves. On a
+    uniform distribution over n tokens the paper keeps ⌊n^α⌋, the other two ⌊α n⌋ (n <= top_n): α is not portable.
+    """
+
+    name = "top_h"
+    title = "Top-H"
+    source = "arXiv 2509.02510, section 4; ErfanBaghaei/Top-H-Decoding, logit_processor.py; transformers, TopHLogitsWarper"
+    keeps = within_entropy
+    engines = {"transformers": {"top_h": "alpha"}}
+
+    alpha: float = number(
+        0.4, "The share of the entropy that the kept tokens may have.", low=0, high=1, open_low=True,
+        slider=(0.05, 1.0), step=0.01,
+    )  # fmt: skip
+    variant: str = choice(
+        ("paper", "reference", "transformers"), "Whose algorithm: the paper's, its code's, or transformers'."
+    )
+    top_n: int = number(
+        100, "How many tokens the code's and transformers' variants look at.", low=1, high=10_000, slider=(10, 1000),
+        step=0.05, scale="log",
+    )  # fmt: skip
+
+    def lost(self, engine: str) -> tuple[str, ...]:
+        """The variant."""
+        if engine != "transformers" or (self.variant == "transformers" and self.top_n == 100):
+            return ()
+        return ("transformers has only its own variant of Top-H, with the 100 most likely tokens: α means another thing.",)

@@ -23,21 +23,23 @@ class Row(NamedTuple):
     """(k,) the tokens with the largest logits."""
     x: NDArray[np.float64]
     """(k,) their logits, falling, at the temperature so far."""
-    weight: NDArray[np.float64]
-    """(k,) exp(x)."""
     bin_x: NDArray[np.float64]
     """(b,) mean x of the tokens in each bin below them."""
-    bin_weight: NDArray[np.float64]
-    """(b,) Σ exp(x) over the bin."""
     bin_count: NDArray[np.float64]
     """(b,) tokens in the bin."""
     bin_spread: NDArray[np.float64]
     """(b,) variance of x within the bin."""
+    mass: NDArray[np.float64]
+    """(k + b + 1,) Σ exp(x) over all tokens before each atom, dropped ones included."""
+    moment: NDArray[np.float64]
+    """(k + b + 1,) Σ exp(x) x likewise."""
+    tokens: NDArray[np.float64]
+    """(b + 1,) tokens of all bins before each."""
     low: float
     high: float
     """What earlier steps left: atoms low to high, of k + b."""
     total: float
-    """Σ weight over what is left, so that p = weight / total."""
+    """Σ exp(x) over what is left, so that p = exp(x) / total."""
     mean: float
     """E[x] over what is left, under p: the entropy is log(total) - mean."""
     origin: float
@@ -52,62 +54,97 @@ class Row(NamedTuple):
     """What a rule carries from token to token, zeros before the first; memory[0] is this token's alone, to be shown."""
 
 
-@njit
+@njit(forceinline=True)
 def x_of(row: Row, i: int) -> float:
     """Mean x of atom i."""
     k = row.x.shape[0]
     return row.x[i] if i < k else row.bin_x[i - k]
 
 
-@njit
-def tokens_of(row: Row, i: int) -> float:
-    """Tokens of atom i that are left."""
-    k = row.x.shape[0]
-    if i < k:
-        return 1.0
-    return part_of(row, i) * row.bin_count[i - k]
+@njit(forceinline=True)
+def along(cumulative: NDArray[np.float64], position: float) -> float:
+    """A cumulative sum over atoms, read at a position; inside an atom by its share."""
+    i = int(position)
+    share = position - i
+    return cumulative[i] if share == 0.0 else cumulative[i] + share * (cumulative[i + 1] - cumulative[i])
 
 
-@njit
-def weight_of(row: Row, i: int) -> float:
-    """Σ exp(x) over the tokens of atom i that are left."""
-    k = row.x.shape[0]
-    if i < k:
-        return row.weight[i]
-    return part_of(row, i) * row.bin_weight[i - k]
+@njit(forceinline=True)
+def mass_between(row: Row, low: float, high: float) -> float:
+    """Σ exp(x) from one position to another."""
+    return along(row.mass, high) - along(row.mass, low)
 
 
-@njit
-def part_of(row: Row, i: int) -> float:
-    """The share of atom i that is left."""
-    return max(0.0, min(1.0, row.high - i) - max(0.0, row.low - i))
+@njit(forceinline=True)
+def moment_between(row: Row, low: float, high: float) -> float:
+    """Σ exp(x) x from one position to another."""
+    return along(row.moment, high) - along(row.moment, low)
 
 
-@njit
-def ends(row: Row) -> tuple[int, int]:
-    """First atom that is left, at least in part, and the one after the last."""
-    return int(row.low), int(math.ceil(row.high))
+@njit(forceinline=True)
+def tokens_before(row: Row, position: float) -> float:
+    """How many tokens lie before a position."""
+    k = float(row.x.shape[0])
+    return position if position <= k else k + along(row.tokens, position - k)
 
 
-@njit
+@njit(forceinline=True)
+def tokens_left(row: Row) -> float:
+    """How many tokens are left."""
+    return tokens_before(row, row.high) - tokens_before(row, row.low)
+
+
+@njit(forceinline=True)
 def entropy_of(row: Row) -> float:
     """H = log Σ w - E[x] in nats."""
     return max(0.0, math.log(row.total) - row.mean)
 
 
-@njit
+@njit(forceinline=True)
+def ends(row: Row) -> tuple[int, int]:
+    """First atom that is left, at least in part, and the one after the last."""
+    return int(row.low), math.ceil(row.high)
+
+
+@njit(forceinline=True)
+def part_of(row: Row, i: int) -> float:
+    """The share of atom i that is left."""
+    return max(0.0, min(1.0, row.high - i) - max(0.0, row.low - i))
+
+
+@njit(forceinline=True)
 def varentropy_of(row: Row) -> float:
     """Variance of the surprisal over what is left, in nats²."""
     start, stop = ends(row)
     k = row.x.shape[0]
     second = 0.0
-    for i in range(start, stop):
-        d = x_of(row, i) - row.mean
-        second += weight_of(row, i) * (d * d + (row.bin_spread[i - k] if i >= k else 0.0))
+    for i in range(start, min(k, stop)):
+        d = row.x[i] - row.mean
+        second += (row.mass[i + 1] - row.mass[i]) * d * d
+    for i in range(max(k, start), stop):
+        d = row.bin_x[i - k] - row.mean
+        second += part_of(row, i) * (row.mass[i + 1] - row.mass[i]) * (d * d + row.bin_spread[i - k])
     return second / row.total
 
 
-@njit
+@njit(forceinline=True)
+def deviation_of(row: Row) -> float:
+    """Population standard deviation of x over the tokens that are left, each counted once."""
+    start, stop = ends(row)
+    k = row.x.shape[0]
+    first, second = 0.0, 0.0
+    for i in range(start, min(k, stop)):
+        first += row.x[i]
+        second += row.x[i] * row.x[i]
+    for i in range(max(k, start), stop):
+        count, x = part_of(row, i) * row.bin_count[i - k], row.bin_x[i - k]
+        first += count * x
+        second += count * (x * x + row.bin_spread[i - k])
+    tokens = tokens_left(row)
+    return math.sqrt(max(0.0, second / tokens - (first / tokens) ** 2))
+
+
+@njit(forceinline=True)
 def edges_of(row: Row, b: int) -> tuple[float, float]:
     """Upper and lower end of x in bin b; the last bin reaches down to the smallest logit."""
     upper = row.origin - b * row.width
@@ -119,73 +156,86 @@ def edges_of(row: Row, b: int) -> tuple[float, float]:
     return max(upper, lower), lower
 
 
-@njit
-def position_of(row: Row, threshold: float) -> float:
-    """How many atoms from the very first on have x >= threshold; in a bin, the share of its width above it."""
-    first, last = 0, row.x.shape[0]
-    k = last
+@njit(forceinline=True)
+def first_below(x: NDArray[np.float64], threshold: float, first: int, last: int) -> int:
+    """The first index in [first, last) of falling values whose value is below the threshold; last where none is."""
     while first < last:
         middle = (first + last) // 2
-        if row.x[middle] >= threshold:
+        if x[middle] >= threshold:
             first = middle + 1
         else:
             last = middle
-    if first < k:
+    return first
+
+
+@njit(forceinline=True)
+def position_of(row: Row, threshold: float) -> float:
+    """How many atoms from the very first on have x >= threshold; in a bin, the share of its width above it."""
+    k, n_bins = row.x.shape[0], row.bin_x.shape[0]
+    first = first_below(row.x, threshold, 0, k)
+    if first < k or n_bins == 0:
         return float(first)
-    for b in range(row.bin_x.shape[0]):
-        if row.bin_count[b] == 0.0:
-            continue
-        upper, lower = edges_of(row, b)
-        if threshold > upper:
-            return float(k + b)
-        if threshold > lower:
-            return k + b + (upper - threshold) / (upper - lower)
-    return float(k + row.bin_x.shape[0])
+    b = int(max(0.0, min((row.origin - threshold) / row.width, n_bins - 1.0)))
+    upper, lower = edges_of(row, b)
+    if row.bin_count[b] == 0.0 or threshold > upper:
+        return float(k + b)
+    if threshold <= lower:
+        return k + b + 1.0
+    return k + b + (upper - threshold) / (upper - lower)
 
 
-@njit
+@njit(forceinline=True)
 def keep_above(row: Row, threshold: float) -> tuple[float, float]:
     """All tokens with x >= threshold, and never fewer than the most likely one and its ties."""
     limit = min(threshold, x_of(row, int(row.low)))
     return row.low, min(row.high, position_of(row, limit))
 
 
-@njit
-def within(row: Row, i: int, share: float) -> float:
-    """The position at which this share of what is left of atom i has been passed; a single token is passed whole."""
-    if i < row.x.shape[0]:
-        return i + 1.0
-    start, stop = max(row.low, float(i)), min(row.high, i + 1.0)
-    return start + (stop - start) * max(0.0, min(1.0, share))
-
-
-@njit
+@njit(forceinline=True)
 def prefix_reaching(row: Row, mass: float) -> float:
     """End of the shortest run of atoms from row.low on whose weights reach `mass`."""
-    start, stop = ends(row)
-    seen = 0.0
-    for i in range(start, stop):
-        weight = weight_of(row, i)
-        if seen + weight >= mass and weight > 0.0:
-            return within(row, i, (mass - seen) / weight)
-        seen += weight
-    return row.high
+    target = along(row.mass, row.low) + mass
+    first, last = ends(row)
+    while first < last:
+        middle = (first + last) // 2
+        if row.mass[middle + 1] < target:
+            first = middle + 1
+        else:
+            last = middle
+    return min(row.high, within(row, first, row.mass, target))
 
 
-@njit
+@njit(forceinline=True)
 def prefix_counting(row: Row, tokens: float) -> float:
     """End of the run of atoms from row.low on that holds this many tokens."""
-    start, stop = ends(row)
-    seen = 0.0
-    for i in range(start, stop):
-        count = tokens_of(row, i)
-        if seen + count >= tokens and count > 0.0:
-            return within(row, i, (tokens - seen) / count)
-        seen += count
-    return row.high
+    k = row.x.shape[0]
+    target = tokens_before(row, row.low) + tokens
+    if target <= k:
+        return min(row.high, math.ceil(target))
+    first, last = 0, row.bin_x.shape[0]
+    while first < last:
+        middle = (first + last) // 2
+        if k + row.tokens[middle + 1] < target:
+            first = middle + 1
+        else:
+            last = middle
+    if first == row.bin_x.shape[0]:
+        return row.high
+    return min(row.high, k + first + min(1.0, (target - k - row.tokens[first]) / row.bin_count[first]))
 
 
-@njit
+@njit(forceinline=True)
+def within(row: Row, i: int, cumulative: NDArray[np.float64], target: float) -> float:
+    """The position in atom i at which a cumulative sum reaches `target`; a single token is passed whole."""
+    if i < row.x.shape[0]:
+        return i + 1.0
+    if i + 1 >= cumulative.shape[0]:
+        return float(i)
+    step = cumulative[i + 1] - cumulative[i]
+    return i + (min(1.0, max(0.0, (target - cumulative[i]) / step)) if step != 0.0 else 1.0)
+
+
+@njit(forceinline=True)
 def with_ties(row: Row, high: float) -> float:
     """`high`, moved on past single tokens whose logit equals that of the last one before it."""
     k = row.x.shape[0]
@@ -195,30 +245,3 @@ def with_ties(row: Row, high: float) -> float:
     while 0 < i < min(k, row.high) and row.x[i] == row.x[i - 1]:
         i += 1
     return float(i)
-
-
-@njit
-def tokens_left(row: Row) -> float:
-    """How many tokens are left."""
-    start, stop = ends(row)
-    tokens = 0.0
-    for i in range(start, stop):
-        tokens += tokens_of(row, i)
-    return tokens
-
-
-@njit
-def deviation_of(row: Row) -> float:
-    """Population standard deviation of x over the tokens that are left, each counted once."""
-    start, stop = ends(row)
-    k = row.x.shape[0]
-    tokens, first, second = 0.0, 0.0, 0.0
-    for i in range(start, stop):
-        count = tokens_of(row, i)
-        tokens += count
-        first += count * x_of(row, i)
-    mean = first / tokens
-    for i in range(start, stop):
-        d = x_of(row, i) - mean
-        second += tokens_of(row, i) * (d * d + (row.bin_spread[i - k] if i >= k else 0.0))
-    return math.sqrt(second / tokens)

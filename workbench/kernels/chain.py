@@ -13,22 +13,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from workbench.kernels.atoms import Row, with_ties
-from workbench.kernels.exp import exp_nonpositive64
+from workbench.kernels.atoms import Row, along, with_ties
+from workbench.kernels.exp import LOWEST_EXP64, exp_in_range64, exp_nonpositive64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Columns of the state. TOTAL and MEAN are of the best estimate; KNOWN says that they are exact, tail included.
 LOW, HIGH, SURE_LOW, SURE_HIGH, MAY_LOW, MAY_HIGH, TOTAL, MEAN, KNOWN = range(9)
-SCALE, HIGHEST, TOKEN_X, TOKEN_AT, BLUR, UNSEEN = range(9, 15)
-STATE = 15
+SCALE, HIGHEST, TOKEN_X, TOKEN_AT, BLUR, UNSEEN, REORDERED = range(9, 16)
+# What Σ weight and Σ weight x can be over LOW to HIGH, where RANGED says that they have been worked out.
+RANGED, LEAST, MOST, FIRST_LEAST, FIRST_MOST = range(16, 21)
+STATE = 21
 # Columns of what is measured.
 KEPT, KEPT_LOW, KEPT_HIGH, KEPT_MASS, ENTROPY, LOGPROB, SURVIVES, BOUND, ENTROPY_BOUND, DIVERGENCE = range(10)
 MEASURED = 10
 MEMORY = 4
 """Numbers a rule can carry from token to token."""
 
+_NEGLIGIBLE = -70.0  # exp of it times a vocabulary is below the rounding of a sum of at least 1
 _COLDEST = 1e-6  # below this temperature the most likely token has all the mass in float64 already
 
 
@@ -37,34 +40,39 @@ class Atoms(NamedTuple):
 
     ids: NDArray[np.int32]  # (T, K); ties by falling id
     x: NDArray[np.float64]  # (T, K)
-    weight: NDArray[np.float64]  # (T, K)
     size: NDArray[np.int64]  # (T,) entries of a row of x that are atoms
     bin_x: NDArray[np.float64]  # (T, B)
-    bin_tilt: NDArray[np.float64]  # (T, B): mean of x under exp(x)
-    bin_weight: NDArray[np.float64]  # (T, B)
-    bin_least: NDArray[np.float64]  # (T, B): by Jensen's inequality no less than this
-    bin_most: NDArray[np.float64]  # (T, B): by convexity no more than this
     bin_count: NDArray[np.float64]  # (T, B)
     bin_spread: NDArray[np.float64]  # (T, B)
     origin: NDArray[np.float64]  # (T,)
     width: NDArray[np.float64]  # (T,)
     floor: NDArray[np.float64]  # (T,)
+    mass: NDArray[np.float64]  # (T, K + B + 1): Σ exp(x) over all tokens before each atom
+    moment: NDArray[np.float64]  # (T, K + B + 1): Σ exp(x) x likewise
+    tokens: NDArray[np.float64]  # (T, B + 1): tokens of all bins before each
     raw_x: NDArray[np.float64]  # (T, K): at T = 1, before any penalty, from the raw maximum
     raw_bin_x: NDArray[np.float64]  # (T, B)
-    raw_weight: NDArray[np.float64]  # (T, K)
-    raw_bin_weight: NDArray[np.float64]  # (T, B)
+    raw_mass: NDArray[np.float64]  # (T, K + B + 1): as `mass`
     raw_total: NDArray[np.float64]  # (T,)
 
 
 @njit
-def row_of(  # noqa: PLR0917  -- numba passes by position
-    atoms: Atoms, t: int, low: float, high: float, total: float, mean: float, uniform: float, memory: NDArray[np.float64]
+def row_of(
+    atoms: Atoms,
+    t: int,
+    low: float,
+    high: float,
+    total: float,
+    mean: float,
+    uniform: float,
+    memory: NDArray[np.float64],
 ) -> Row:
     """Row t as a rule sees it."""
-    k = atoms.size[t]
+    k, n = atoms.size[t], atoms.size[t] + atoms.bin_x.shape[1] + 1
     return Row(
-        atoms.ids[t][:k], atoms.x[t][:k], atoms.weight[t][:k], atoms.bin_x[t], atoms.bin_weight[t], atoms.bin_count[t],
-        atoms.bin_spread[t], low, high, total, mean, atoms.origin[t], atoms.width[t], atoms.floor[t], uniform, memory,
+        atoms.ids[t][:k], atoms.x[t][:k], atoms.bin_x[t], atoms.bin_count[t], atoms.bin_spread[t],
+        atoms.mass[t][:n], atoms.moment[t][:n], atoms.tokens[t], low, high, total, mean,
+        atoms.origin[t], atoms.width[t], atoms.floor[t], uniform, memory,
     )  # fmt: skip
 
 
@@ -77,16 +85,19 @@ def part(low: float, high: float, i: int) -> float:
 @njit
 def sums_of(atoms: Atoms, t: int, low: float, high: float) -> tuple[float, float]:
     """Σ weight and Σ weight x over atoms low to high."""
-    k, stop = atoms.size[t], int(math.ceil(high))
+    total = along(atoms.mass[t], high) - along(atoms.mass[t], low)
+    if low == 0.0 or total > 1e-3 * atoms.mass[t, int(low)]:
+        return total, along(atoms.moment[t], high) - along(atoms.moment[t], low)
+    # The difference of two nearly equal sums: add up what is left of it instead.
+    k, stop = atoms.size[t], math.ceil(high)
     total, first = 0.0, 0.0
     for i in range(int(low), min(k, stop)):
-        w = atoms.weight[t, i]
+        w = exp_nonpositive64(atoms.x[t, i])
         total += w
         first += w * atoms.x[t, i]
     for i in range(max(k, int(low)), stop):
-        w = part(low, high, i) * atoms.bin_weight[t, i - k]
-        total += w
-        first += w * atoms.bin_tilt[t, i - k]
+        total += part(low, high, i) * (atoms.mass[t, i + 1] - atoms.mass[t, i])
+        first += part(low, high, i) * (atoms.moment[t, i + 1] - atoms.moment[t, i])
     return total, first
 
 
@@ -95,35 +106,33 @@ def ranges_of(
     atoms: Atoms, state: NDArray[np.float64], t: int, low: float, high: float
 ) -> tuple[float, float, float, float]:
     """Least and most that Σ weight can be over atoms low to high, and Σ weight x likewise."""
-    k, stop = atoms.size[t], int(math.ceil(high))
-    total, first = 0.0, 0.0
-    for i in range(int(low), min(k, stop)):
-        w = atoms.weight[t, i]
-        total += w
-        first += w * atoms.x[t, i]
+    if state[t, LOW] == low and state[t, HIGH] == high:
+        if state[t, KNOWN] == 1.0:
+            total, first = state[t, TOTAL], state[t, TOTAL] * state[t, MEAN]
+            return total, total, first, first
+        if state[t, RANGED] == 1.0:
+            return state[t, LEAST], state[t, MOST], state[t, FIRST_LEAST], state[t, FIRST_MOST]
+    k, stop = atoms.size[t], math.ceil(high)
+    total, first = sums_of(atoms, t, min(low, float(k)), min(high, float(k)))
     least, most, first_least, first_most = 0.0, 0.0, 0.0, 0.0
     for i in range(max(k, int(low)), stop):
-        b = i - k
-        if atoms.bin_count[t, b] == 0.0:
+        if atoms.mass[t, i + 1] == atoms.mass[t, i]:
             continue
-        share = part(low, high, i)
-        upper = atoms.origin[t] - b * atoms.width[t]
-        lower = min(upper - atoms.width[t], atoms.floor[t]) if b == atoms.bin_x.shape[1] - 1 else upper - atoms.width[t]
-        least += share * atoms.bin_least[t, b]
-        most += share * atoms.bin_most[t, b]
-        first_least += share * atoms.bin_most[t, b] * lower
-        first_most += share * atoms.bin_least[t, b] * min(upper, 0.0)
-    if state[t, UNSEEN] > 0.0 and k > 0:  # penalised, but in which bin is not known
-        lost = min(least, state[t, UNSEEN] * atoms.weight[t, k - 1])
+        share, upper, reach = part(low, high, i), atoms.origin[t] - (i - k) * atoms.width[t], reach_of(atoms, t, i - k)
+        bin_least, bin_most = bin_range(atoms, t, i - k)
+        least += share * bin_least
+        most += share * bin_most
+        first_least += share * bin_most * (upper - reach)
+        first_most += share * bin_least * min(upper, 0.0)
+    if state[t, UNSEEN] > 0.0 and k > 0 and stop > k:  # penalised, but in which bin is not known
+        lost = min(least, state[t, UNSEEN] * exp_nonpositive64(atoms.x[t, k - 1]))
         least -= lost
-        first_most = min(0.0, first_most - lost * (atoms.floor[t] if stop > k else 0.0))
+        first_most = min(0.0, first_most - lost * atoms.floor[t])
+    if state[t, LOW] == low and state[t, HIGH] == high:
+        state[t, RANGED] = 1.0
+        state[t, LEAST], state[t, MOST] = total + least, total + most
+        state[t, FIRST_LEAST], state[t, FIRST_MOST] = first + first_least, first + first_most
     return total + least, total + most, first + first_least, first + first_most
-
-
-@njit
-def is_whole(state: NDArray[np.float64], t: int, low: float, high: float) -> bool:
-    """Whether atoms low to high are what TOTAL and MEAN were taken over, and these are exact."""
-    return bool(state[t, KNOWN] == 1.0 and low == state[t, LOW] and high == state[t, HIGH])
 
 
 @njit
@@ -175,15 +184,15 @@ def cut(atoms: Atoms, state: NDArray[np.float64], t: int, low: float, high: floa
     state[t, MAY_LOW], state[t, MAY_HIGH] = bounds[2], bounds[3]
     if not unchanged:
         total, first = sums_of(atoms, t, low, high)
-        state[t, TOTAL], state[t, MEAN], state[t, KNOWN] = total, first / total, 0.0
+        state[t, TOTAL], state[t, MEAN], state[t, KNOWN], state[t, RANGED] = total, first / total, 0.0, 0.0
 
 
 @njit
-def keep_row(  # noqa: PLR0917  -- numba passes by position
+def keep_row(
     atoms: Atoms,
     state: NDArray[np.float64],
     t: int,
-    rule: Any,  # noqa: ANN401  -- a compiled rule
+    rule: Any,
     parameters: NDArray[np.float64],
     uniform: float,
     memory: NDArray[np.float64],
@@ -193,6 +202,8 @@ def keep_row(  # noqa: PLR0917  -- numba passes by position
     row = row_of(atoms, t, low, high, state[t, TOTAL], state[t, MEAN], uniform, memory)
     kept_low, kept_high = rule(row, parameters)
     kept_low, kept_high = max(low, kept_low), min(high, kept_high)
+    if not (kept_low < kept_high and sums_of(atoms, t, kept_low, kept_high)[0] > 0.0):
+        kept_low, kept_high = low, min(high, math.floor(low) + 1.0)  # a rule that keeps nothing leaves the first
     bounds = np.array([-math.inf, math.inf, math.inf, -math.inf])
     if kept_low == low and kept_high == high and settled(atoms, state, t):
         bounds[:] = state[t, SURE_LOW : MAY_HIGH + 1]
@@ -204,27 +215,24 @@ def keep_row(  # noqa: PLR0917  -- numba passes by position
 
 
 @njit
-def corners(  # noqa: PLR0917  -- numba passes by position
+def corners(
     atoms: Atoms,
     state: NDArray[np.float64],
     t: int,
-    rule: Any,  # noqa: ANN401  -- a compiled rule
+    rule: Any,
     parameters: NDArray[np.float64],
     uniform: float,
     memory: NDArray[np.float64],
     bounds: NDArray[np.float64],
 ) -> None:
     """Widen bounds by the rule's answers for the least and the most that is left, and the ends of their totals."""
-    for case in range(2):
+    same = state[t, SURE_LOW] == state[t, MAY_LOW] and state[t, SURE_HIGH] == state[t, MAY_HIGH]
+    for case in range(1 if same else 2):
         low = state[t, SURE_LOW] if case == 0 else state[t, MAY_LOW]
         high = state[t, SURE_HIGH] if case == 0 else state[t, MAY_HIGH]
         if high <= low:
             continue
-        if is_whole(state, t, low, high):
-            least = most = state[t, TOTAL]
-            first_least = first_most = state[t, TOTAL] * state[t, MEAN]
-        else:
-            least, most, first_least, first_most = ranges_of(atoms, state, t, low, high)
+        least, most, first_least, first_most = ranges_of(atoms, state, t, low, high)
         for corner in range(4):
             total = least if corner % 2 == 0 else most
             mean = first_least / least if corner < 2 else first_most / most
@@ -234,10 +242,10 @@ def corners(  # noqa: PLR0917  -- numba passes by position
 
 
 @njit(nogil=True, cache=True)
-def keep_rows(  # noqa: PLR0917  -- numba passes by position
+def keep_rows(
     start: int,
     stop: int,
-    rule: Any,  # noqa: ANN401  -- a compiled rule: (row, parameters) -> (low, high)
+    rule: Any,
     parameters: NDArray[np.float64],
     atoms: Atoms,
     uniforms: NDArray[np.float64],  # (T,)
@@ -250,9 +258,9 @@ def keep_rows(  # noqa: PLR0917  -- numba passes by position
 
 
 @njit(nogil=True, cache=True)
-def keep_in_turn(  # noqa: PLR0917  -- numba passes by position
-    rule: Any,  # noqa: ANN401  -- a compiled rule: (row, parameters) -> (low, high)
-    learn: Any,  # noqa: ANN401  -- a compiled rule: (memory, parameters, token, before, after)
+def keep_in_turn(
+    rule: Any,
+    learn: Any,
     parameters: NDArray[np.float64],
     atoms: Atoms,
     tokens: NDArray[np.int32],  # (T,) realised
@@ -270,51 +278,81 @@ def keep_in_turn(  # noqa: PLR0917  -- numba passes by position
 
 
 @njit
-def weigh_bin(
-    mean: float, count: float, spread: float, upper: float, width: float, opened: bool
-) -> tuple[float, float, float, float]:
-    """Least, estimated and most Σ exp(x) of a bin, and the mean of x under exp(x)."""
-    least = count * exp_nonpositive64(min(mean, 0.0))
-    # Convexity: of all values in [upper - width, upper] with this mean, those at the two ends have the largest sum.
-    depth = min(max(upper - mean, 0.0), width)
-    slope = math.expm1(-width) / width if width > 0.0 else -1.0
-    most = max(least, count * exp_nonpositive64(min(upper, 0.0)) * (1.0 + depth * slope))
-    half = 0.0 if opened else 0.5 * min(max(spread, 0.0), 0.25 * width * width)
-    estimate = min(most, least * (1.0 + half))
-    return least, estimate, most, mean + 2.0 * half / (1.0 + half)
+def reach_of(atoms: Atoms, t: int, b: int) -> float:
+    """From the upper end of x in bin b to its lower one; the last bin goes down to the smallest logit."""
+    if b < atoms.bin_x.shape[1] - 1:
+        return atoms.width[t]
+    return max(atoms.width[t], atoms.origin[t] - b * atoms.width[t] - atoms.floor[t])
+
+
+@njit
+def bin_range(atoms: Atoms, t: int, b: int) -> tuple[float, float]:
+    """Least and most Σ exp(x) of bin b, by Jensen's inequality and by convexity."""
+    upper, reach = atoms.origin[t] - b * atoms.width[t], reach_of(atoms, t, b)
+    least = atoms.bin_count[t, b] * exp_nonpositive64(min(atoms.bin_x[t, b], 0.0))
+    # Of all values in [upper - reach, upper] with this mean, those at the two ends have the largest sum.
+    depth = min(max(upper - atoms.bin_x[t, b], 0.0), reach)
+    ends = 1.0 + depth * math.expm1(-reach) / reach
+    return least, max(least, atoms.bin_count[t, b] * exp_nonpositive64(min(upper, 0.0)) * ends)
+
+
+@njit(fastmath={"contract"})
+def weigh_singles(x: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
+    """exp(x) of the single tokens: the part that vectorises."""
+    for i in range(x.shape[0]):
+        d = x[i]
+        e = exp_in_range64(max(LOWEST_EXP64, d))
+        weight[i] = e if d >= LOWEST_EXP64 else 0.0
+
+
+@njit
+def add_bins(atoms: Atoms, t: int, bins: int, factor: float) -> None:
+    """Sums of row t over its bins: n exp(m) (1 + v / 2) times `factor`, m and v mean and variance of x in the bin."""
+    k, masses, moments = atoms.size[t], atoms.mass[t], atoms.moment[t]
+    mass, moment, width, n_bins = masses[k], moments[k], atoms.width[t], atoms.bin_x.shape[1]
+    for b in range(n_bins):
+        x = atoms.bin_x[t, b]
+        if b < bins and atoms.bin_count[t, b] > 0.0 and x > _NEGLIGIBLE:
+            # The last bin may be too wide for an expansion around its mean.
+            opened = b == n_bins - 1 and reach_of(atoms, t, b) > width
+            half = 0.0 if opened else 0.5 * min(atoms.bin_spread[t, b], 0.25 * width * width)
+            weight = factor * atoms.bin_count[t, b] * exp_nonpositive64(min(x, 0.0))
+            mass += weight * (1.0 + half)
+            moment += weight * (x * (1.0 + half) + 2.0 * half)
+        masses[k + b + 1], moments[k + b + 1] = mass, moment
+
+
+@njit
+def add_up(atoms: Atoms, t: int, bins: int) -> None:
+    """The cumulative sums of row t over its single tokens and this many bins."""
+    k = atoms.size[t]
+    masses, moments, x = atoms.mass[t], atoms.moment[t], atoms.x[t]
+    weigh_singles(x[:k], moments[1 : k + 1])  # the weights stand there until they are added up
+    mass, moment = 0.0, 0.0
+    masses[0] = moments[0] = 0.0
+    for i in range(k):
+        w = moments[i + 1]
+        mass += w
+        moment += w * x[i]
+        masses[i + 1], moments[i + 1] = mass, moment
+    add_bins(atoms, t, bins, 1.0)
 
 
 @njit
 def weigh_row(atoms: Atoms, state: NDArray[np.float64], t: int) -> None:
-    """Weights of row t from its x, and the totals over what is left."""
-    k, n_bins = atoms.size[t], atoms.bin_x.shape[1]
-    for i in range(int(state[t, MAY_LOW]), min(k, int(math.ceil(state[t, MAY_HIGH])))):
-        atoms.weight[t, i] = exp_nonpositive64(atoms.x[t, i])
-    for b in range(n_bins):
-        if atoms.bin_count[t, b] == 0.0:
-            atoms.bin_weight[t, b] = atoms.bin_least[t, b] = atoms.bin_most[t, b] = atoms.bin_tilt[t, b] = 0.0
-            continue
-        upper = atoms.origin[t] - b * atoms.width[t]
-        opened = b == n_bins - 1
-        width = max(atoms.width[t], upper - atoms.floor[t]) if opened else atoms.width[t]
-        least, estimate, most, tilt = weigh_bin(
-            atoms.bin_x[t, b], atoms.bin_count[t, b], atoms.bin_spread[t, b], upper, width, opened
-        )
-        atoms.bin_least[t, b], atoms.bin_weight[t, b], atoms.bin_most[t, b] = least, estimate, most
-        atoms.bin_tilt[t, b] = tilt
+    """Weights and sums of row t from its x, and the totals over what is left."""
+    add_up(atoms, t, math.ceil(state[t, MAY_HIGH]) - atoms.size[t])
     total, first = sums_of(atoms, t, state[t, LOW], state[t, HIGH])
-    state[t, TOTAL], state[t, MEAN], state[t, KNOWN] = total, first / total, 0.0
+    state[t, TOTAL], state[t, MEAN], state[t, KNOWN], state[t, RANGED] = total, first / total, 0.0, 0.0
 
 
 @njit
 def divide(given: Atoms, atoms: Atoms, state: NDArray[np.float64], t: int, inverse: float) -> None:
     """Row t of `given` with x times `inverse`, written to `atoms`."""
     k = given.size[t]
-    for i in range(k):
-        atoms.x[t, i] = given.x[t, i] * inverse
-    for b in range(given.bin_x.shape[1]):
-        atoms.bin_x[t, b] = given.bin_x[t, b] * inverse
-        atoms.bin_spread[t, b] = given.bin_spread[t, b] * inverse * inverse
+    atoms.x[t][:k] = given.x[t][:k] * inverse
+    atoms.bin_x[t] = given.bin_x[t] * inverse
+    atoms.bin_spread[t] = given.bin_spread[t] * (inverse * inverse)
     atoms.origin[t] = given.origin[t] * inverse
     atoms.width[t] = given.width[t] * inverse
     atoms.floor[t] = given.floor[t] * inverse
@@ -324,10 +362,10 @@ def divide(given: Atoms, atoms: Atoms, state: NDArray[np.float64], t: int, inver
 
 
 @njit(nogil=True, cache=True)
-def temper_rows(  # noqa: PLR0917  -- numba passes by position
+def temper_rows(
     start: int,
     stop: int,
-    rule: Any,  # noqa: ANN401  -- a compiled rule: (row, parameters) -> T
+    rule: Any,
     parameters: NDArray[np.float64],
     given: Atoms,
     uniforms: NDArray[np.float64],  # (T,)
@@ -361,18 +399,19 @@ def temper_rows(  # noqa: PLR0917  -- numba passes by position
 
 
 @njit
-def extremes(  # noqa: PLR0917  -- numba passes by position
+def extremes(
     atoms: Atoms,
     state: NDArray[np.float64],
     t: int,
-    rule: Any,  # noqa: ANN401  -- a compiled rule
+    rule: Any,
     parameters: NDArray[np.float64],
     uniform: float,
     memory: NDArray[np.float64],
 ) -> tuple[float, float]:
     """Lowest and highest temperature the rule gives at the corners of what row t can be."""
     coldest, hottest = math.inf, -math.inf
-    for case in range(2):
+    same = state[t, SURE_LOW] == state[t, MAY_LOW] and state[t, SURE_HIGH] == state[t, MAY_HIGH]
+    for case in range(1 if same else 2):
         low = state[t, SURE_LOW] if case == 0 else state[t, MAY_LOW]
         high = state[t, SURE_HIGH] if case == 0 else state[t, MAY_HIGH]
         if high <= low:
@@ -389,11 +428,22 @@ def extremes(  # noqa: PLR0917  -- numba passes by position
 @njit
 def tokens_between(atoms: Atoms, t: int, low: float, high: float) -> float:
     """Tokens from one position to another."""
-    k = atoms.size[t]
-    count = max(0.0, min(high, float(k)) - min(low, float(k)))
-    for i in range(max(k, int(low)), int(math.ceil(high))):
-        count += part(low, high, i) * atoms.bin_count[t, i - k]
-    return count
+    k = float(atoms.size[t])
+    singles = min(high, k) - min(low, k)
+    return max(0.0, singles + along(atoms.tokens[t], max(0.0, high - k)) - along(atoms.tokens[t], max(0.0, low - k)))
+
+
+@njit
+def raw_depth(atoms: Atoms, state: NDArray[np.float64], t: int, low: float, high: float) -> float:
+    """Mean raw x over atoms low to high under their weights."""
+    if state[t, REORDERED] == 0.0:
+        return state[t, MEAN] / state[t, SCALE]
+    k, depth = atoms.size[t], 0.0
+    for i in range(int(low), min(k, math.ceil(high))):
+        depth += exp_nonpositive64(atoms.x[t, i]) * atoms.raw_x[t, i]
+    for i in range(max(k, int(low)), math.ceil(high)):
+        depth += part(low, high, i) * (atoms.mass[t, i + 1] - atoms.mass[t, i]) * atoms.raw_bin_x[t, i - k]
+    return depth / state[t, TOTAL]
 
 
 @njit(nogil=True, cache=True)
@@ -407,23 +457,15 @@ def measure_rows(
     """What is left of rows start to stop: see `workbench.samplers.replaying.Replay` for the columns' meaning."""
     for t in range(start, stop):
         low, high, total, mean = state[t, LOW], state[t, HIGH], state[t, TOTAL], state[t, MEAN]
-        k = atoms.size[t]
-        mass, depth = 0.0, 0.0
-        for i in range(int(low), min(k, int(math.ceil(high)))):
-            mass += atoms.raw_weight[t, i]
-            depth += atoms.weight[t, i] * atoms.raw_x[t, i]
-        for i in range(max(k, int(low)), int(math.ceil(high))):
-            share = part(low, high, i)
-            mass += share * atoms.raw_bin_weight[t, i - k]
-            depth += share * atoms.bin_weight[t, i - k] * atoms.raw_bin_x[t, i - k]
+        mass = along(atoms.raw_mass[t], high) - along(atoms.raw_mass[t], low)
         log_total = math.log(total)
         entropy = max(0.0, log_total - mean)
         out[t, KEPT] = tokens_between(atoms, t, low, high)
         out[t, KEPT_LOW] = tokens_between(atoms, t, state[t, SURE_LOW], state[t, SURE_HIGH])
         out[t, KEPT_HIGH] = tokens_between(atoms, t, state[t, MAY_LOW], state[t, MAY_HIGH])
-        out[t, KEPT_MASS] = min(1.0, mass / atoms.raw_total[t])
+        out[t, KEPT_MASS] = min(1.0, max(0.0, mass / atoms.raw_total[t]))
         out[t, ENTROPY] = entropy
-        out[t, DIVERGENCE] = max(0.0, -entropy - depth / total + math.log(atoms.raw_total[t]))
+        out[t, DIVERGENCE] = max(0.0, math.log(atoms.raw_total[t]) - entropy - raw_depth(atoms, state, t, low, high))
         at = state[t, TOKEN_AT]
         surely = state[t, SURE_LOW] <= at < state[t, SURE_HIGH]
         maybe = state[t, MAY_LOW] <= at < state[t, MAY_HIGH]

@@ -199,11 +199,11 @@ def row_status(high: np.int32, low: np.int32) -> int:
 
 
 @njit(nogil=True, cache=True)
-def entropy_rows(  # noqa: PLR0917  -- numba passes by position
+def entropy_rows(
     start: int,
     stop: int,
     logits: NDArray[np.float32],  # (T, V), contiguous
-    with_moments: bool,  # noqa: FBT001  -- the same
+    with_moments: bool,
     statistics: NDArray[np.float64],  # (T, STATISTICS); rows that are not fine stay as they were
     counts: NDArray[np.int32],  # (T,): finite logits, written with the moments only
     status: NDArray[np.uint8],  # (T,)

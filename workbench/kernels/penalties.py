@@ -15,6 +15,7 @@ from workbench.kernels.chain import (
     LOW,
     MAY_HIGH,
     MAY_LOW,
+    REORDERED,
     SURE_HIGH,
     SURE_LOW,
     TOKEN_AT,
@@ -23,7 +24,7 @@ from workbench.kernels.chain import (
     Atoms,
     weigh_row,
 )
-from workbench.kernels.preparing import place_token
+from workbench.kernels.preparing import count_tokens, place_token
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +43,7 @@ def order_of(logits: NDArray[np.float64], ids: NDArray[np.int32]) -> NDArray[np.
 
 
 @njit
-def add_to_bin(atoms: Atoms, t: int, x: float, raw_x: float, raw_weight: float) -> None:
+def add_to_bin(atoms: Atoms, t: int, x: float, raw_x: float, raw_weight: float, raw_bins: NDArray[np.float64]) -> None:
     """One more token in the bin that x lies in."""
     b = int(min(max((atoms.origin[t] - x) / atoms.width[t], 0.0), atoms.bin_x.shape[1] - 1.0))
     n = atoms.bin_count[t, b]
@@ -51,7 +52,7 @@ def add_to_bin(atoms: Atoms, t: int, x: float, raw_x: float, raw_weight: float) 
     atoms.bin_x[t, b] = atoms.bin_x[t, b] + d / (n + 1.0) if n > 0 else x
     atoms.bin_spread[t, b] = (n * atoms.bin_spread[t, b] + d * d * n / (n + 1.0)) / (n + 1.0)
     atoms.raw_bin_x[t, b] += (raw_x - atoms.raw_bin_x[t, b]) / (n + 1.0)
-    atoms.raw_bin_weight[t, b] += raw_weight
+    raw_bins[b] += raw_weight
     atoms.floor[t] = min(atoms.floor[t], x)
 
 
@@ -64,12 +65,12 @@ def raise_bins(atoms: Atoms, t: int, by: float) -> None:
 
 
 @njit
-def penalise_row(  # noqa: PLR0917  -- numba passes by position
+def penalise_row(
     atoms: Atoms,
     state: NDArray[np.float64],
     t: int,
     token: int,
-    penalise: Any,  # noqa: ANN401  -- a compiled rule
+    penalise: Any,
     parameters: NDArray[np.float64],
     amount: NDArray[np.float64],
     marked: int,
@@ -81,15 +82,20 @@ def penalise_row(  # noqa: PLR0917  -- numba passes by position
     if state[t, SURE_LOW] != state[t, MAY_LOW] or state[t, SURE_HIGH] != state[t, MAY_HIGH]:
         state[t, BLUR] = math.inf  # which tokens are sorted anew is itself uncertain
     highest, found = state[t, HIGHEST], 0
-    ids, raw_x, raw_weight = atoms.ids[t, low:stop].copy(), atoms.raw_x[t, low:stop].copy(), atoms.raw_weight[t, low:stop].copy()
+    ids = atoms.ids[t, low:stop].copy()
+    raw_x, raw_weight = atoms.raw_x[t, low:stop].copy(), np.diff(atoms.raw_mass[t, low : stop + 1])
+    raw_bins = np.diff(atoms.raw_mass[t][k : k + atoms.bin_x.shape[1] + 1])
+    raw_singles = np.empty(stop - low)
     logits = highest + atoms.x[t, low:stop]
     lowest_single = logits[-1] if stop > low else math.inf
     for i in range(stop - low):
         if amount[ids[i]] > 0.0:
             found += 1
-            logits[i] = penalise(logits[i], amount[ids[i]], parameters)
+            # In float32, as while decoding.
+            logits[i] = np.float64(np.float32(penalise(logits[i], amount[ids[i]], parameters)))
     if token >= 0 and amount[token] > 0.0:
-        state[t, TOKEN_X] = penalise(highest + state[t, TOKEN_X], amount[token], parameters) - highest
+        lowered = np.float64(np.float32(penalise(highest + state[t, TOKEN_X], amount[token], parameters)))
+        state[t, TOKEN_X] = lowered - highest
     order = order_of(logits, ids)
     highest_now = logits[order[0]] if len(order) else highest
     state[t, HIGHEST] = highest_now
@@ -98,10 +104,10 @@ def penalise_row(  # noqa: PLR0917  -- numba passes by position
     kept = 0
     for i in order:
         if tail and logits[i] < lowest_single:
-            add_to_bin(atoms, t, logits[i] - highest_now, raw_x[i], raw_weight[i])
+            add_to_bin(atoms, t, logits[i] - highest_now, raw_x[i], raw_weight[i], raw_bins)
             continue
         atoms.ids[t, kept], atoms.x[t, kept] = ids[i], logits[i] - highest_now
-        atoms.raw_x[t, kept], atoms.raw_weight[t, kept] = raw_x[i], raw_weight[i]
+        atoms.raw_x[t, kept], raw_singles[kept] = raw_x[i], raw_weight[i]
         kept += 1
     atoms.size[t] = kept
     if tail:
@@ -113,10 +119,25 @@ def penalise_row(  # noqa: PLR0917  -- numba passes by position
     else:
         atoms.bin_count[t] = 0.0
         state[t, HIGH] = kept
+    state[t, REORDERED] = 1.0
+    count_tokens(atoms, t)
+    add_up_raw(atoms, t, raw_singles[:kept], raw_bins)
     state[t, LOW] = state[t, SURE_LOW] = state[t, MAY_LOW] = 0.0
     state[t, SURE_HIGH] = state[t, MAY_HIGH] = state[t, HIGH]
     at = place_token(atoms, t, token, state[t, TOKEN_X])
     state[t, TOKEN_AT] = at if was_left else kept + atoms.bin_x.shape[1] + 1.0
+
+
+@njit
+def add_up_raw(atoms: Atoms, t: int, singles: NDArray[np.float64], bins: NDArray[np.float64]) -> None:
+    """The cumulative raw weights of row t in its new order."""
+    mass = 0.0
+    for i in range(len(singles)):
+        mass += singles[i]
+        atoms.raw_mass[t, i + 1] = mass
+    for b in range(len(bins)):
+        mass += bins[b]
+        atoms.raw_mass[t, len(singles) + b + 1] = mass
 
 
 @njit
@@ -139,11 +160,11 @@ def last_bin(atoms: Atoms, t: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def penalise_rows(  # noqa: PLR0917  -- numba passes by position
+def penalise_rows(
     start: int,
     stop: int,
-    mark: Any,  # noqa: ANN401  -- a compiled rule: (history, length, parameters, amount)
-    penalise: Any,  # noqa: ANN401  -- a compiled rule: (logit, amount, parameters) -> logit
+    mark: Any,
+    penalise: Any,
     parameters: NDArray[np.float64],
     history: NDArray[np.int32],  # prompt and realised tokens
     first: int,  # row t has seen history[: first + t]
@@ -171,9 +192,9 @@ def penalise_rows(  # noqa: PLR0917  -- numba passes by position
 
 
 @njit(nogil=True, cache=True)
-def penalise_logits(  # noqa: PLR0917  -- numba passes by position
-    mark: Any,  # noqa: ANN401  -- as above
-    penalise: Any,  # noqa: ANN401  -- as above
+def penalise_logits(
+    mark: Any,
+    penalise: Any,
     parameters: NDArray[np.float64],
     history: NDArray[np.int32],
     amount: NDArray[np.float64],  # (V,) zeros, and zeros again afterwards
@@ -183,5 +204,5 @@ def penalise_logits(  # noqa: PLR0917  -- numba passes by position
     mark(history, len(history), parameters, amount)
     for token in history:
         if amount[token] > 0.0:
-            logits[token] = np.float32(penalise(float(logits[token]), amount[token], parameters))
+            logits[token] = np.float32(penalise(np.float64(logits[token]), amount[token], parameters))
             amount[token] = 0.0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 from numba import njit
 
 from workbench.kernels.chain import (
     HIGH,
     HIGHEST,
     KNOWN,
-    LOW,
     MAY_HIGH,
     MEAN,
     SCALE,
@@ -20,12 +20,12 @@ from workbench.kernels.chain import (
     TOKEN_X,
     TOTAL,
     Atoms,
-    sums_of,
+    add_bins,
+    bin_range,
     weigh_row,
 )
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -43,7 +43,7 @@ def fill_top(ids: NDArray[np.int32], logits: NDArray[np.float32], atoms: Atoms, 
             end += 1
         for i in range(start, end):
             atoms.ids[t, i] = ids[end - 1 - (i - start)]
-            atoms.x[t, i] = float(logits[start]) - float(logits[0])
+            atoms.x[t, i] = np.float64(logits[start]) - np.float64(logits[0])
         start = end
 
 
@@ -71,7 +71,7 @@ def place_token(atoms: Atoms, t: int, token: int, x: float) -> float:
 
 
 @njit(nogil=True, cache=True)
-def prepare_rows(  # noqa: PLR0917  -- numba passes by position
+def prepare_rows(
     start: int,
     stop: int,
     top_ids: NDArray[np.int32],  # (T, K), ties by rising id
@@ -91,25 +91,33 @@ def prepare_rows(  # noqa: PLR0917  -- numba passes by position
     """Fill atoms and state of rows start to stop at T = 1; their totals come from the exact log Z and entropy."""
     for t in range(start, stop):
         fill_top(top_ids[t], top_logits[t], atoms, t)
-        k, high = atoms.size[t], float(top_logits[t, 0])
-        atoms.origin[t], atoms.width[t], atoms.floor[t] = 0.0, bin_width, float(lowest[t]) - high
+        k, high = atoms.size[t], np.float64(top_logits[t, 0])
+        atoms.origin[t], atoms.width[t], atoms.floor[t] = 0.0, bin_width, np.float64(lowest[t]) - high
         end = k
         for b in range(tail_count.shape[1]):
-            u = float(tail_mean[t, b])
+            u = np.float64(tail_mean[t, b])
             atoms.bin_count[t, b] = tail_count[t, b]
             atoms.bin_x[t, b] = -(b * bin_width + u)
-            atoms.bin_spread[t, b] = max(0.0, float(tail_mean_square[t, b]) - u * u)
+            atoms.bin_spread[t, b] = max(0.0, np.float64(tail_mean_square[t, b]) - u * u)
             end = k + b + 1 if tail_count[t, b] > 0 else end
         state[t] = 0.0
         state[t, HIGH] = state[t, SURE_HIGH] = state[t, MAY_HIGH] = end
         state[t, SCALE], state[t, HIGHEST] = 1.0, high
-        state[t, TOKEN_X] = float(token_logit[t]) - high
+        state[t, TOKEN_X] = np.float64(token_logit[t]) - high
         state[t, TOKEN_AT] = place_token(atoms, t, tokens[t], state[t, TOKEN_X])
+        count_tokens(atoms, t)
         weigh_row(atoms, state, t)
         use_exact_totals(atoms, state, t, log_z[t] - high, entropy[t])
         atoms.raw_total[t] = state[t, TOTAL]
-        atoms.raw_x[t], atoms.raw_weight[t] = atoms.x[t], atoms.weight[t]
-        atoms.raw_bin_x[t], atoms.raw_bin_weight[t] = atoms.bin_x[t], atoms.bin_weight[t]
+        atoms.raw_x[t], atoms.raw_bin_x[t], atoms.raw_mass[t] = atoms.x[t], atoms.bin_x[t], atoms.mass[t]
+
+
+@njit
+def count_tokens(atoms: Atoms, t: int) -> None:
+    """How many tokens lie in the bins before each."""
+    atoms.tokens[t, 0] = 0.0
+    for b in range(atoms.bin_x.shape[1]):
+        atoms.tokens[t, b + 1] = atoms.tokens[t, b] + atoms.bin_count[t, b]
 
 
 @njit
@@ -119,9 +127,15 @@ def use_exact_totals(atoms: Atoms, state: NDArray[np.float64], t: int, log_total
     k, high = atoms.size[t], state[t, HIGH]
     if high == k:
         return  # no tail: the sums over the single tokens are exact already
-    above, _ = sums_of(atoms, t, state[t, LOW], k)
-    least, most = atoms.bin_least[t].sum(), atoms.bin_most[t].sum()
+    above = atoms.mass[t, k]
+    least, most = 0.0, 0.0
+    for b in range(int(high) - k):
+        bin_least, bin_most = bin_range(atoms, t, b)
+        least += bin_least
+        most += bin_most
     tail = min(max(math.exp(log_total) - above, least), most)
-    atoms.bin_weight[t] *= tail / atoms.bin_weight[t].sum()
+    estimate = atoms.mass[t, int(high)] - above
+    if estimate > 0.0:
+        add_bins(atoms, t, int(high) - k, tail / estimate)
     state[t, TOTAL] = above + tail
     state[t, MEAN] = math.log(above + tail) - entropy

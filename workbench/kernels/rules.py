@@ -5,21 +5,24 @@ The loops over rows take a rule as a compiled function pointer, so that a new ru
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import cfunc, typeof, types
 
 from workbench.kernels.atoms import Row
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _VECTOR = np.empty(1)
 _TOKENS = np.empty(1, np.int32)
 ROW = typeof(
     Row(
-        ids=_TOKENS, x=_VECTOR, weight=_VECTOR, bin_x=_VECTOR, bin_weight=_VECTOR, bin_count=_VECTOR, bin_spread=_VECTOR,
-        low=0.0, high=0.0, total=0.0, mean=0.0, origin=0.0, width=0.0, floor=0.0, uniform=0.0, memory=_VECTOR,
+        ids=_TOKENS, x=_VECTOR, bin_x=_VECTOR, bin_count=_VECTOR, bin_spread=_VECTOR,
+        mass=_VECTOR, moment=_VECTOR, tokens=_VECTOR, low=0.0, high=0.0, total=0.0, mean=0.0, origin=0.0,
+        width=0.0, floor=0.0, uniform=0.0, memory=_VECTOR,
     )
 )  # fmt: skip
 _REALS = typeof(_VECTOR)
@@ -29,12 +32,12 @@ _IDS = typeof(_TOKENS)
 class Rule:
     """A function compiled for one signature when it is first asked for."""
 
-    def __init__(self, function: Callable[..., Any], signature: Any) -> None:  # noqa: ANN401  -- numba's own types
+    def __init__(self, function: Callable[..., Any], signature: Any) -> None:
         self.function, self._signature = function, signature
         self.__doc__ = function.__doc__
 
     @cached_property
-    def compiled(self) -> Any:  # noqa: ANN401  -- a numba function pointer
+    def compiled(self) -> Any:
         """The function pointer the loops over rows are given."""
         return cfunc(self._signature, cache=True)(self.function)
 

@@ -93,7 +93,7 @@ def bin_of_kth(histogram: NDArray[np.float64], k: int) -> int:
 
 
 @njit
-def keep_first(  # noqa: PLR0917  -- numba passes by position
+def keep_first(
     codes: NDArray[np.int64], k: int, high: float, bin_width: float, cell: NDArray[np.float64], b: int
 ) -> None:
     """Move the k smallest codes to the front; what is left over in bin b becomes that bin's count and sums."""
@@ -145,7 +145,7 @@ def cut_below(high: float, b: int, bin_width: float) -> np.float32:
 
 
 @njit(nogil=True, cache=True)
-def sketch_rows(  # noqa: PLR0917  -- numba passes by position
+def sketch_rows(
     start: int,
     stop: int,
     logits: NDArray[np.float32],  # (T, V), contiguous

@@ -38,7 +38,7 @@ def top_sums(top: NDArray[np.float32], high: float, inverse: float) -> tuple[int
 
 
 @njit
-def tail_sums(  # noqa: PLR0917  -- numba passes by position
+def tail_sums(
     count: NDArray[np.int32],
     mean: NDArray[np.float32],
     mean_square: NDArray[np.float32],
@@ -77,7 +77,7 @@ def tail_sums(  # noqa: PLR0917  -- numba passes by position
 
 
 @njit(nogil=True, cache=True)
-def temper_rows(  # noqa: PLR0917  -- numba passes by position
+def temper_rows(
     start: int,
     stop: int,
     temperature: float,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -121,22 +122,22 @@ class SamplerProcessor(LogitsProcessor):
             stages.append(next_stage(stages[-1], step, context, memory))
         return stages
 
-    def _penalised_within(
+    def _penalised_within(  # noqa: PLR0917  -- the state of one call
         self, stage: Stage, step: Step, ids: NDArray[np.int32], rows: _Rows, which: NDArray[np.intp],
         memory: NDArray[np.float64],
     ) -> Stage:  # fmt: skip
         """A penalty that comes after other steps, each row with its own history."""
-        parts = []
+        parts: list[Stage] = []
         for i, row in enumerate(which):
             history = np.ascontiguousarray(ids[row, rows.padding[row] :])
             one = Stage(
-                chain.Atoms(*(array[i : i + 1].copy() for array in stage.atoms)), stage.state[i : i + 1],
+                _rows_of(stage.atoms, slice(i, i + 1)), stage.state[i : i + 1],
                 stage.memory[i : i + 1],
             )  # fmt: skip
             context = Context(history, len(history), np.full(1, -1, np.int32), np.zeros(1), rows.vocabulary(ids, stage))
             parts.append(next_stage(one, step, context, memory[i : i + 1]))
-        atoms = chain.Atoms(*(np.concatenate(arrays) for arrays in zip(*(part.atoms for part in parts), strict=True)))
-        return Stage(atoms, np.concatenate([part.state for part in parts]), memory)
+        joined: Any = [np.concatenate(arrays) for arrays in zip(*(part.atoms for part in parts), strict=True)]
+        return Stage(chain.Atoms(*joined), np.concatenate([part.state for part in parts]), memory)
 
 
 class _Rows:
@@ -157,7 +158,7 @@ class _Rows:
         if not self.stages:
             return
         for place, step in enumerate(steps):
-            if step.learns is None:
+            if step.learns is None or not step.remembers:
                 continue
             before, after = self.stages[place], self.stages[place + 1]
             for row, token in enumerate(tokens):
@@ -172,8 +173,13 @@ class _Rows:
                 )
 
 
+def _rows_of(atoms: chain.Atoms, rows: slice) -> chain.Atoms:
+    arrays: Any = [array[rows].copy() for array in atoms]
+    return chain.Atoms(*arrays)
+
+
 def _logit(stage: Stage, row: int, token: int, logits: NDArray[np.float32]) -> float:
-    """x of a token at that stage."""
+    """X of a token at that stage."""
     atoms, state = stage.atoms, stage.state[row]
     found = np.flatnonzero(atoms.ids[row, : atoms.size[row]] == token)
     if len(found):
@@ -196,7 +202,10 @@ def _write(
     """Put what is left of the stages' rows `which` into rows `rows` of `out`."""
     last = stages[-1]
     uncut = last.uncut()
-    reordered = any((stage.state[:, chain.HIGHEST] != stages[0].state[:, chain.HIGHEST] * stage.state[:, chain.SCALE]).any() for stage in stages)
+    reordered = any(
+        (stage.state[:, chain.HIGHEST] != stages[0].state[:, chain.HIGHEST] * stage.state[:, chain.SCALE]).any()
+        for stage in stages
+    )
     for i, row in zip(which, rows, strict=True):
         low, high = int(last.state[i, chain.LOW]), int(last.state[i, chain.HIGH])
         if uncut[i]:
@@ -208,7 +217,7 @@ def _write(
             continue
         # Divided step by step in float32, as transformers does, so that the same seed draws the same token.
         values = logits[row, kept]
-        for before, after in zip(stages, stages[1:], strict=False):
+        for before, after in pairwise(stages):
             scale = after.state[i, chain.SCALE] / before.state[i, chain.SCALE]
             if scale != 1.0:
                 values = values / np.float32(1.0 / scale)

@@ -11,7 +11,7 @@ import polars as pl
 
 from workbench.errors import TraceError
 from workbench.kernels import chain
-from workbench.samplers.stages import Context, Stage, first_stage, measured, next_stage, uniform_draws
+from workbench.samplers.stages import Context, Spare, Stage, first_stage, measured, next_stage, uniform_draws
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,31 +40,30 @@ class Replayer:
     def __init__(self, trace: Trace) -> None:
         if trace.sketch is None:
             raise TraceError(
-                "This trace carries no logit sketch, so it cannot be replayed. Record it here (wb.record), or score its "
-                "text with a model (wb.score)."
+                "This trace carries no logit sketch, so it cannot be replayed. Record it here (wb.record), or score "
+                "its text with a model (wb.score)."
             )
         self.trace = trace
         self._sketch: LogitSketch = trace.sketch
         self._context = _context(trace, self._sketch)
         self._first = first_stage(self._sketch)
         self._done: list[tuple[Step, Stage]] = []
+        self._spare: list[Spare] = []
 
     def replay(self, sampler: Sampler) -> Replay:
         """As `workbench.replay`."""
         same = 0
         while same < min(len(self._done), len(sampler.steps)) and self._done[same][0] == sampler.steps[same]:
             same += 1
-        done = self._done[:same]
-        for step in sampler.steps[same:]:
-            done.append((step, next_stage(done[-1][1] if done else self._first, step, self._context)))
-        self._done = done
-        last = done[-1][1] if done else self._first
-        signals = {
-            _signal_name(step, place, sampler): stage.memory[:, 0]
-            for place, (step, stage) in enumerate(done)
-            if step.signal is not None
-        }
-        return Replay(sampler, self.trace, last, measured(last), signals)
+        del self._done[same:]  # their arrays are written again
+        for place in range(same, len(sampler.steps)):
+            if place == len(self._spare):
+                self._spare.append({})
+            step, before = sampler.steps[place], self._done[-1][1] if self._done else self._first
+            self._done.append((step, next_stage(before, step, self._context, spare=self._spare[place])))
+        last = self._done[-1][1] if self._done else self._first
+        memories = tuple(stage.memory for _, stage in self._done)
+        return Replay(sampler, self.trace, self._context, last.state, memories, measured(last))
 
 
 def _context(trace: Trace, sketch: LogitSketch) -> Context:
@@ -78,24 +77,19 @@ def _context(trace: Trace, sketch: LogitSketch) -> Context:
     return Context(history, len(prompt), tokens, draws, vocabulary)
 
 
-def _signal_name(step: Step, place: int, sampler: Sampler) -> str:
-    name = step.signal.name if step.signal is not None else step.name
-    alike = [i for i, other in enumerate(sampler.steps) if other.signal is not None and other.signal.name == name]
-    return name if len(alike) == 1 else f"{name}_{alike.index(place) + 1}"
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Replay:
     """What a sampler would have kept of every token's distribution. Nats."""
 
     sampler: Sampler
     trace: Trace
-    stage: Stage
-    """The atoms that are left, row by row."""
+    context: Context
+    state: NDArray[np.float64]
+    """(T, STATE) after the last step, columns as in `workbench.kernels.chain`."""
+    memories: tuple[NDArray[np.float64], ...]
+    """(T, MEMORY) of each step."""
     values: NDArray[np.float64]
     """(T, MEASURED), columns as in `workbench.kernels.chain`."""
-    signals: dict[str, NDArray[np.float64]]
-    """What adaptive steps did, by name: (T,) temperatures, μ, quadrants, whether XTC acted."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -107,6 +101,16 @@ class Replay:
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """A column of `tokens` as floats, without making the frame: kept, entropy, logprob, …"""
         return self.values[:, _COLUMNS[name]]
+
+    @cached_property
+    def signals(self) -> dict[str, NDArray[np.float64]]:
+        """What adaptive steps did, by name: (T,) temperatures, μ, quadrants, whether XTC acted."""
+        shown = [(step.signal.name, i) for i, step in enumerate(self.sampler.steps) if step.signal is not None]
+        names = [name for name, _ in shown]
+        return {
+            name if names.count(name) == 1 else f"{name}_{names[:place].count(name) + 1}": self.memories[i][:, 0]
+            for place, (name, i) in enumerate(shown)
+        }
 
     @cached_property
     def exact(self) -> NDArray[np.bool_]:
@@ -174,19 +178,15 @@ class Replay:
         raw = float((sketch.token_logit[known].astype(np.float64) - sketch.log_z[known]).sum())
         after = v[known, chain.LOGPROB]
         total, count = float(after.sum()), max(1, int(known.sum()))
-        return dict(
-            zip(
-                _SUMMARY,
-                (
-                    float(v[:, chain.KEPT].mean()), float((v[:, chain.KEPT] < 1.5).mean()),
-                    float(v[:, chain.KEPT_MASS].mean()), float(sketch.entropy.mean()), float(v[:, chain.ENTROPY].mean()),
-                    float(v[:, chain.DIVERGENCE].mean()), float(len(self.dropped)), len(self.dropped) / count,
-                    raw, total, total - raw, float(np.exp(-raw / count)), float(np.exp(min(-total / count, 700.0))) if np.isfinite(total) else float("inf"),
-                    float(after[np.isfinite(after)].sum()), float(self.exact.mean()),
-                ),
-                strict=True,
-            )
+        with np.errstate(over="ignore"):  # a dropped token makes the perplexity infinite
+            perplexity, perplexity_raw = float(np.exp(-total / count)), float(np.exp(-raw / count))
+        found = (
+            v[:, chain.KEPT].mean(), (v[:, chain.KEPT] < 1.5).mean(), v[:, chain.KEPT_MASS].mean(),
+            sketch.entropy.mean(), v[:, chain.ENTROPY].mean(), v[:, chain.DIVERGENCE].mean(), len(self.dropped),
+            len(self.dropped) / count, raw, total, total - raw, perplexity_raw, perplexity,
+            after[np.isfinite(after)].sum(), self.exact.mean(),
         )  # fmt: skip
+        return {name: float(value) for name, value in zip(_SUMMARY, found, strict=True)}
 
     def kept_ids(self, position: int) -> NDArray[np.int32]:
         """The tokens kept at `position`, by falling probability.
@@ -194,14 +194,14 @@ class Replay:
         Raises:
             TraceError: no such position, or the kept set reaches below the tokens that the sketch has singly.
         """
-        row = self._row(position)
-        low, high = int(self.stage.state[row, chain.LOW]), self.stage.state[row, chain.HIGH]
-        if high > self.stage.atoms.size[row]:
+        stage = self._at(position)
+        low, high, size = int(stage.state[0, chain.LOW]), stage.state[0, chain.HIGH], int(stage.atoms.size[0])
+        if high > size:
             raise TraceError(
-                f"At position {position} about {self['kept'][row]:,.0f} tokens are kept, of which the sketch knows the "
-                f"{self.stage.atoms.size[row]:,} most likely by name. Record or score with a larger top."
+                f"At position {position} about {self['kept'][position]:,.0f} tokens are kept, of which the sketch "
+                f"knows the {size:,} most likely by name. Record or score with a larger top."
             )
-        return self.stage.atoms.ids[row, low : int(high)].copy()
+        return stage.atoms.ids[0, low : int(high)].copy()
 
     def distribution(self, position: int, count: int = 20) -> pl.DataFrame:
         """The `count` tokens most likely in the raw distribution: token_id, text, raw and sampled probability, kept.
@@ -209,22 +209,30 @@ class Replay:
         Raises:
             TraceError: no such position.
         """
-        row = self._row(position)
+        stage = self._at(position)
         frame = self.trace.alternatives(position, count)
-        atoms, state = self.stage.atoms, self.stage.state[row]
-        low, high = state[chain.LOW], min(state[chain.HIGH], float(atoms.size[row]))
-        ids = atoms.ids[row, int(low) : int(high)]
-        p = atoms.weight[row, int(low) : int(high)] / state[chain.TOTAL]
-        left = dict(zip(ids.tolist(), p.tolist(), strict=True))
+        low, high = int(stage.state[0, chain.LOW]), int(min(stage.state[0, chain.HIGH], stage.atoms.size[0]))
+        p = np.exp(stage.atoms.x[0, low:high]) / stage.state[0, chain.TOTAL]
+        left = dict(zip(stage.atoms.ids[0, low:high].tolist(), p.tolist(), strict=True))
+        sampled = [left.get(token, 0.0) for token in frame["token_id"]]
         return frame.select("token_id", "text", raw=pl.col("logprob").exp()).with_columns(
-            sampled=pl.col("token_id").map_elements(lambda i: left.get(i, 0.0), return_dtype=pl.Float64),
-            kept=pl.col("token_id").is_in(list(left)),
+            sampled=pl.Series(sampled, dtype=pl.Float64),
+            kept=pl.Series([token in left for token in frame["token_id"]], dtype=pl.Boolean),
         )
 
-    def _row(self, position: int) -> int:
+    def _at(self, position: int) -> Stage:
+        """The atoms of one token after the last step, worked out anew."""
         if not 0 <= position < len(self):
             raise TraceError(f"Position {position} is outside the trace's 0 to {len(self) - 1}.")
-        return position
+        sketch: Any = self.trace.sketch
+        row, whole = slice(position, position + 1), self.context
+        context = Context(
+            whole.history, whole.first + position, whole.tokens[row], whole.uniforms[row], whole.vocabulary
+        )
+        stage = first_stage(sketch[row])
+        for step, memory in zip(self.sampler.steps, self.memories, strict=True):
+            stage = next_stage(stage, step, context, memory[row].copy())
+        return stage
 
 
 _SUMMARY = (

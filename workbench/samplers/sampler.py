@@ -176,7 +176,7 @@ _KINDS: dict[str, type[Step]] = {
 }  # fmt: skip
 
 
-def _step(name: str, value: Any) -> Step | None:  # noqa: ANN401  -- a user's number
+def _step(name: str, value: Any) -> Step | None:  # noqa: ANN401
     """The step of one keyword, checked; None where it changes nothing."""
     if value == NEUTRAL[name]:
         return None

@@ -1,4 +1,4 @@
-"""A chain at work on the rows of a sketch: each step takes one stage to the next and leaves the one before as it was."""
+"""A chain at work on the rows of a sketch: each step takes one stage to the next."""
 
 from __future__ import annotations
 
@@ -74,14 +74,12 @@ def first_stage(sketch: LogitSketch) -> Stage:
     """The raw distributions of a sketch, at temperature 1."""
     rows, top = sketch.top_logits.shape
     bins = sketch.tail_count.shape[1]
-    singles, binned, ones = ((lambda *shape: np.zeros(shape)) for _ in range(3))
     atoms = chain.Atoms(
-        ids=np.zeros((rows, top), np.int32), x=singles(rows, top), weight=singles(rows, top),
-        size=np.zeros(rows, np.int64), bin_x=binned(rows, bins), bin_tilt=binned(rows, bins),
-        bin_weight=binned(rows, bins), bin_least=binned(rows, bins), bin_most=binned(rows, bins),
-        bin_count=binned(rows, bins), bin_spread=binned(rows, bins), origin=ones(rows), width=ones(rows),
-        floor=ones(rows), raw_x=singles(rows, top), raw_bin_x=binned(rows, bins), raw_weight=singles(rows, top),
-        raw_bin_weight=binned(rows, bins), raw_total=ones(rows),
+        ids=np.zeros((rows, top), np.int32), x=np.zeros((rows, top)), size=np.zeros(rows, np.int64),
+        bin_x=np.zeros((rows, bins)), bin_count=np.zeros((rows, bins)), bin_spread=np.zeros((rows, bins)),
+        origin=np.zeros(rows), width=np.zeros(rows), floor=np.zeros(rows), mass=np.zeros((rows, top + bins + 1)),
+        moment=np.zeros((rows, top + bins + 1)), tokens=np.zeros((rows, bins + 1)), raw_x=np.zeros((rows, top)),
+        raw_bin_x=np.zeros((rows, bins)), raw_mass=np.zeros((rows, top + bins + 1)), raw_total=np.zeros(rows),
     )  # fmt: skip
     state = np.zeros((rows, chain.STATE))
     over_rows(
@@ -92,37 +90,58 @@ def first_stage(sketch: LogitSketch) -> Stage:
     return Stage(atoms, state, np.zeros((rows, chain.MEMORY)))
 
 
-def next_stage(stage: Stage, step: Step, context: Context, memory: NDArray[np.float64] | None = None) -> Stage:
-    """`stage` after `step`. `memory` is what the step remembers of earlier tokens, where the rows are not one sequence."""
+Spare = dict[str, "NDArray[Any]"]
+"""Arrays of a stage that nobody reads any more, by name, to be written again: fresh memory costs more than the sums."""
+
+
+def next_stage(
+    stage: Stage,
+    step: Step,
+    context: Context,
+    memory: NDArray[np.float64] | None = None,
+    spare: Spare | None = None,
+) -> Stage:
+    """`stage` after `step`.
+
+    Args:
+        stage: left as it is.
+        step: what to do.
+        context: what the rows have besides their logits.
+        memory: what the step remembers of earlier tokens, where the rows are not the tokens of one sequence in order.
+        spare: written into and kept for the next time, where there is one.
+    """
     given = Stage(stage.atoms, stage.state.copy(), np.zeros((len(stage), chain.MEMORY)) if memory is None else memory)
-    values = np.array(step.values(), np.float64)
+    values, spare = np.array(step.values(), np.float64), {} if spare is None else spare
     if step.marks is not None and step.penalises is not None:
-        given = _penalised(given, step, values, context)
+        given = _penalised(given, step, values, context, spare)
     if step.tempers is not None:
-        given = _tempered(given, step, values, context)
+        given = _tempered(given, step, values, context, spare)
     if step.keeps is not None:
         _keep(given, step, values, context, in_turn=memory is None)
     return given
 
 
-def _penalised(stage: Stage, step: Step, values: NDArray[np.float64], context: Context) -> Stage:
-    assert_rules: Any = step
-    atoms = chain.Atoms(*(array.copy() for array in stage.atoms))
+def _penalised(stage: Stage, step: Step, values: NDArray[np.float64], context: Context, spare: Spare) -> Stage:
+    rules: Any = step
+    arrays = {name: _spared(spare, name, array) for name, array in stage.atoms._asdict().items()}
+    for name, array in arrays.items():
+        np.copyto(array, getattr(stage.atoms, name))
+    atoms = chain.Atoms(**arrays)
     over_rows(
         penalties.penalise_rows, len(stage), stage.atoms_per_row * _EXP_COST + len(context.history),
-        assert_rules.marks.compiled, assert_rules.penalises.compiled, values, context.history, context.first,
-        context.tokens, context.vocabulary, atoms, stage.state,
+        rules.marks.compiled, rules.penalises.compiled, values, context.history, context.first, context.tokens,
+        context.vocabulary, atoms, stage.state,
     )  # fmt: skip
     return replace(stage, atoms=atoms)
 
 
-_SCALED = ("x", "weight", "bin_x", "bin_tilt", "bin_weight", "bin_least", "bin_most", "bin_spread", "origin", "width", "floor")
+_SCALED = ("x", "bin_x", "bin_spread", "origin", "width", "floor", "mass", "moment")
 """The arrays a temperature changes; the others are shared between stages."""
 
 
-def _tempered(stage: Stage, step: Step, values: NDArray[np.float64], context: Context) -> Stage:
+def _tempered(stage: Stage, step: Step, values: NDArray[np.float64], context: Context, spare: Spare) -> Stage:
     rule: Any = step.tempers
-    fresh = {name: np.empty_like(getattr(stage.atoms, name)) for name in _SCALED}
+    fresh = {name: _spared(spare, name, getattr(stage.atoms, name)) for name in _SCALED}
     atoms = stage.atoms._replace(**fresh)
     over_rows(
         chain.temper_rows, len(stage), stage.atoms_per_row * _EXP_COST, rule.compiled, values, stage.atoms,
@@ -131,9 +150,16 @@ def _tempered(stage: Stage, step: Step, values: NDArray[np.float64], context: Co
     return replace(stage, atoms=atoms)
 
 
+def _spared(spare: Spare, name: str, like: NDArray[Any]) -> NDArray[Any]:
+    """An array of that shape to write into."""
+    if name not in spare or spare[name].shape != like.shape or spare[name] is like:
+        spare[name] = np.empty_like(like)
+    return spare[name]
+
+
 def _keep(stage: Stage, step: Step, values: NDArray[np.float64], context: Context, *, in_turn: bool) -> None:
     rule: Any = step.keeps
-    if step.learns is not None and in_turn:
+    if step.learns is not None and step.remembers and in_turn:
         chain.keep_in_turn(
             rule.compiled, step.learns.compiled, values, stage.atoms, context.tokens, context.uniforms, stage.memory,
             stage.state,

@@ -67,6 +67,11 @@ class Step(Settings):
             found.append(float(parameter.options.index(value) if parameter.options else value))
         return tuple(found)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether what this step does at a token depends on the tokens before, so that rows must be done in order."""
+        return self.learns is not None
+
     def lost(self, engine: str) -> tuple[str, ...]:  # noqa: ARG002  -- for subclasses
         """What of these settings that engine would do differently, in sentences, though it knows the step."""
         return ()
@@ -87,5 +92,5 @@ class Step(Settings):
             raise ParameterError(f"There is no sampler step {name!r}; there are {', '.join(STEPS)}.")
         kind = STEPS[name]
         parameters = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items() if key != "step"}
-        known = kind if cls is Step else cls
-        return super(Step, known).from_dict(parameters)  # type: ignore[misc]
+        step: Any = super(Step, kind).from_dict(parameters)
+        return step

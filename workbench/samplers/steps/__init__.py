@@ -1,6 +1,7 @@
 """Every step there is, one a file; importing them registers them, in the order in which they are offered."""
 
 from workbench.samplers.steps.repetition_penalty import RepetitionPenalty
+
 from workbench.samplers.steps.dry import DRY  # isort: skip
 from workbench.samplers.steps.temperature import Temperature  # isort: skip
 from workbench.samplers.steps.dynamic_temperature import DynamicTemperature  # isort: skip

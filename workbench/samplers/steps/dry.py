@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numba import njit
 
 from workbench.errors import ParameterError
 from workbench.kernels.rules import marks, penalises
@@ -23,18 +24,27 @@ BREAKERS = ("\n", ":", '"', "*")
 _LARGEST_LOG = 88.72  # of a float32
 
 
+@njit(forceinline=True)
+def is_one_of(token: int, tokens: NDArray[np.float64]) -> bool:
+    """Whether a token is in the list."""
+    for other in tokens:  # noqa: SIM110  -- numba has no any() over a generator
+        if other == token:
+            return True
+    return False
+
+
 @marks
 def repeated(
     history: NDArray[np.int32], length: int, parameters: NDArray[np.float64], amount: NDArray[np.float64]
 ) -> None:
-    """multiplier · base^(n - allowed) for each token that followed an earlier copy of the last n tokens."""
+    """Multiplier · base^(n - allowed) for each token that followed an earlier copy of the last n tokens."""
     multiplier, base, allowed, last_n = parameters[0], parameters[1], int(parameters[2]), int(parameters[3])
     breakers = parameters[4:]
     size = min(length, last_n) if last_n > 0 else length
     if multiplier <= 0.0 or size < 2:
         return
     reach = 0  # how many of the last tokens come after the last breaker
-    while reach < size and not np.any(breakers == history[length - 1 - reach]):
+    while reach < size and not is_one_of(history[length - 1 - reach], breakers):
         reach += 1
     most = int(_LARGEST_LOG / math.log(base)) if base > 1.000001 else 1 << 30
     # The Z-algorithm on the reversed text: matched[i] tokens before the i-th last one end as the text does.
@@ -50,13 +60,13 @@ def repeated(
     for i in range(1, size):
         n = min(matched[i], reach)
         token = history[length - i]
-        if n >= max(allowed, 1) and not np.any(breakers == token):
+        if n >= max(allowed, 1) and not is_one_of(token, breakers):
             amount[token] = max(amount[token], multiplier * base ** min(n - allowed, most))
 
 
 @penalises
 def lowered(logit: float, amount: float, _parameters: NDArray[np.float64]) -> float:
-    """z - amount."""
+    """Z - amount."""
     return logit - amount
 
 
@@ -113,13 +123,16 @@ class DRY(Step):
         return (*super().values(), *map(float, self.breakers))
 
     @staticmethod
-    def breaker_ids(tokenizer: Any, texts: Sequence[str] = BREAKERS) -> tuple[int, ...]:  # noqa: ANN401  -- any tokenizer
+    def breaker_ids(tokenizer: Any, texts: Sequence[str] = BREAKERS) -> tuple[int, ...]:  # noqa: ANN401
         """Ids of the tokens whose text contains one of `texts`."""
         ids = sorted(tokenizer.get_vocab().values())
-        return tuple(i for i, text in zip(ids, tokenizer.batch_decode([[i] for i in ids]), strict=True) if any(one in text for one in texts))
+        decoded = zip(ids, tokenizer.batch_decode([[i] for i in ids]), strict=True)
+        return tuple(i for i, text in decoded if any(one in text for one in texts))
 
     def lost(self, engine: str) -> tuple[str, ...]:
         """Breakers."""
         if engine != "llamacpp":
             return ()
-        return ("llama.cpp takes breakers as texts (--dry-sequence-breaker): its own four are used unless you add them.",)
+        return (
+            "llama.cpp takes breakers as texts (--dry-sequence-breaker): its own four are used unless you add them.",
+        )

@@ -48,9 +48,7 @@ class DynamicTemperature(Step):
     signal = Signal("temperature", help="what the logits of this token were divided by")
     engines = {"llamacpp": {"--temp": "base", "--dynatemp-range": "range", "--dynatemp-exp": "exponent"}}
 
-    base: float = number(
-        0.8, "The middle of the range of temperatures.", low=0, high=100, slider=(0.0, 2.0), step=0.05
-    )
+    base: float = number(0.8, "The middle of the range of temperatures.", low=0, high=100, slider=(0.0, 2.0), step=0.05)
     range: float = number(
         0.5, "Half the range: T goes from base - range (sure) to base + range (unsure); 0 turns it off.",
         low=0, high=100, slider=(0.0, 1.5), step=0.05,

@@ -111,22 +111,61 @@ class EntropyQuadrants(Step):
     learns = remember
     signal = Signal("quadrant", help="0 LELV, 1 HELV, 2 LEHV, 3 HEHV, 4 adaptive")
 
-    temperature: float = number(0.666, "Before a quadrant changes it.", low=0, high=100, open_low=True, slider=(0.05, 2.0), step=0.05)
-    top_p: float = number(0.9, "Before a quadrant changes it; 1 keeps all.", low=0, high=1, slider=(0.05, 1.0), step=0.01)
-    top_k: int = number(27, "Before a quadrant changes it.", low=1, high=100_000, slider=(1, 200), step=0.02, scale="log")
-    min_p: float = number(0.03, "Has no effect in the original; see min_p_acts.", low=0, high=1, slider=(0.0, 0.5), step=0.005)
+    temperature: float = number(
+        0.666, "Before a quadrant changes it.", low=0, high=100, open_low=True, slider=(0.05, 2.0), step=0.05
+    )
+    top_p: float = number(
+        0.9, "Before a quadrant changes it; 1 keeps all.", low=0, high=1, slider=(0.05, 1.0), step=0.01
+    )
+    top_k: int = number(
+        27, "Before a quadrant changes it.", low=1, high=100_000, slider=(1, 200), step=0.02, scale="log"
+    )
+    min_p: float = number(
+        0.03, "Has no effect in the original; see min_p_acts.", low=0, high=1, slider=(0.0, 0.5), step=0.005
+    )
     h_low: float = number(0.1, "Entropy below this is low.", low=0, high=100, slider=(0.0, 1.0), step=0.01, unit="bits")
-    h_high: float = number(5.0, "Above it HELV, below it LEHV.", low=0, high=100, slider=(1.0, 6.0), step=0.1, unit="bits")
-    h_medium: float = number(3.0, "Entropy of HEHV is above this.", low=0, high=100, slider=(0.5, 6.0), step=0.1, unit="bits")
-    v_low: float = number(0.1, "Varentropy below this is low.", low=0, high=1000, slider=(0.0, 1.0), step=0.01, unit="bits²")
-    v_high: float = number(5.0, "Varentropy above this is high.", low=0, high=1000, slider=(0.5, 8.0), step=0.1, unit="bits²")
+    h_high: float = number(
+        5.0, "Above it HELV, below it LEHV.", low=0, high=100, slider=(1.0, 6.0), step=0.1, unit="bits"
+    )
+    h_medium: float = number(
+        3.0, "Entropy of HEHV is above this.", low=0, high=100, slider=(0.5, 6.0), step=0.1, unit="bits"
+    )
+    v_low: float = number(
+        0.1, "Varentropy below this is low.", low=0, high=1000, slider=(0.0, 1.0), step=0.01, unit="bits²"
+    )
+    v_high: float = number(
+        5.0, "Varentropy above this is high.", low=0, high=1000, slider=(0.5, 8.0), step=0.1, unit="bits²"
+    )
     on_lelv: str = choice(ACTIONS, "What to do at low entropy, low varentropy.")
     on_helv: str = choice(ACTIONS, "What to do at high entropy, low varentropy.", default="clarify")
     on_lehv: str = choice(ACTIONS, "What to do at low entropy, high varentropy.", default="explore")
     on_hehv: str = choice(ACTIONS, "What to do at high entropy, high varentropy.", default="hot")
     otherwise: str = choice(ACTIONS, "What to do everywhere else.", default="adapt")
-    warmer: float = number(1.3, "Factor of the temperature for clarify and warmer.", low=0, high=100, slider=(0.5, 3.0), step=0.05)
-    explore: float = number(1.2, "Factor of the temperature for explore.", low=0, high=100, slider=(0.5, 3.0), step=0.05)
-    hot: float = number(2.0, "Factor of the temperature for hot, whose temperature is at least 2.", low=0, high=100, slider=(0.5, 3.0), step=0.05)
-    clarifier: int = number(-1, "Id of the clarifying token; 2564 with Llama 3, -1 for none.", low=-1, high=10_000_000, slider=(-1, 1000), step=1)
+    warmer: float = number(
+        1.3, "Factor of the temperature for clarify and warmer.", low=0, high=100, slider=(0.5, 3.0), step=0.05
+    )
+    explore: float = number(
+        1.2, "Factor of the temperature for explore.", low=0, high=100, slider=(0.5, 3.0), step=0.05
+    )
+    hot: float = number(
+        2.0,
+        "Factor of the temperature for hot, whose temperature is at least 2.",
+        low=0,
+        high=100,
+        slider=(0.5, 3.0),
+        step=0.05,
+    )
+    clarifier: int = number(
+        -1,
+        "Id of the clarifying token; 2564 with Llama 3, -1 for none.",
+        low=-1,
+        high=10_000_000,
+        slider=(-1, 1000),
+        step=1,
+    )
     min_p_acts: bool = switch(False, "Whether min-p drops tokens, as was meant.")
+
+    @property
+    def remembers(self) -> bool:
+        """Only whether the last token was the clarifier."""
+        return self.clarifier >= 0

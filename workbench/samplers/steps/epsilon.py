@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @keeps
 def likely_enough(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
-    """p >= ε, or the most likely token and its ties where none is."""
+    """P >= ε, or the most likely token and its ties where none is."""
     if parameters[0] <= 0.0:
         return row.low, row.high
     return keep_above(row, math.log(parameters[0] * row.total))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @keeps
 def entropy_cutoff(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
-    """p >= min(ε, √ε exp(-H))."""
+    """P >= min(ε, √ε exp(-H))."""
     epsilon = parameters[0]
     if epsilon <= 0.0:
         return row.low, row.high

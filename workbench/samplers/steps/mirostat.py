@@ -96,4 +96,6 @@ class Mirostat(Step):
         """What the feedback is taken from."""
         if engine != "llamacpp" or self.feedback == "truncated":
             return ()
-        return ("llama.cpp feeds back the truncated distribution's surprise: the same target gives more surprise there.",)
+        return (
+            "llama.cpp feeds back the truncated distribution's surprise: the same target gives more surprise there.",
+        )

@@ -24,7 +24,7 @@ def seen(history: NDArray[np.int32], length: int, parameters: NDArray[np.float64
 
 @penalises
 def divided(logit: float, _amount: float, parameters: NDArray[np.float64]) -> float:
-    """z / θ where z > 0, z θ where it is not."""
+    """Z / θ where z > 0, z θ where it is not."""
     return logit / parameters[0] if logit > 0.0 else logit * parameters[0]
 
 
@@ -51,8 +51,8 @@ class RepetitionPenalty(Step):
         slider=(1.0, 2.0), step=0.01,
     )  # fmt: skip
     last_n: int = number(
-        0, "How many of the last tokens count, prompt included; 0 counts all.", low=0, high=10_000_000, slider=(0, 1024),
-        step=1,
+        0, "How many of the last tokens count, prompt included; 0 counts all.", low=0, high=10_000_000,
+        slider=(0, 1024), step=1,
     )  # fmt: skip
 
     def lost(self, engine: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from numba import njit
 
-from workbench.kernels.atoms import ends, entropy_of, tokens_of, weight_of, within, x_of
+from workbench.kernels.atoms import entropy_of, mass_between, moment_between, prefix_counting
 from workbench.kernels.rules import keeps
 from workbench.samplers.parameters import choice, number
 from workbench.samplers.step import Step
@@ -22,56 +22,44 @@ if TYPE_CHECKING:
 
 @njit
 def entropy_share(mass: float, moment: float, total: float, variant: float) -> float:
-    """Entropy of a prefix with Σ w = mass and Σ w x = moment: renormalised (paper), or its part -Σ p ln p, p = w / total."""
+    """Entropy of a prefix with Σ w = mass, Σ w x = moment: renormalised (paper), or -Σ p ln p with p = w / total."""
     if variant == 0.0:
         return math.log(mass) - moment / mass
     return (mass * math.log(total) - moment) / total
-
-
-@njit
-def sums_of_top(row: Row, tokens: float) -> tuple[float, float]:
-    """Σ w and Σ w x over this many most likely tokens."""
-    mass, moment, seen = 0.0, 0.0, 0.0
-    start, stop = ends(row)
-    for i in range(start, stop):
-        count = tokens_of(row, i)
-        if count == 0.0:
-            continue
-        share = min(1.0, (tokens - seen) / count)
-        mass += share * weight_of(row, i)
-        moment += share * weight_of(row, i) * x_of(row, i)
-        seen += share * count
-        if seen >= tokens:
-            break
-    return mass, moment
 
 
 @keeps
 def within_entropy(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
     """Add tokens by falling probability while the entropy so far is within the budget; the first one always stays."""
     alpha, variant, top_n = parameters
-    start, stop = ends(row)
-    total, budget = row.total, entropy_of(row)
+    end, total, budget = row.high, row.total, entropy_of(row)
     if variant != 0.0:
-        mass, moment = sums_of_top(row, top_n)
+        end = prefix_counting(row, top_n)
+        mass = mass_between(row, row.low, end)
         total = mass if variant == 2.0 else total
-        budget = entropy_share(mass, moment, total, variant)
+        budget = entropy_share(mass, moment_between(row, row.low, end), total, variant)
     budget = alpha * budget + 1e-12  # rounding alone must not drop a token at alpha = 1
-    mass, moment, seen, spent = 0.0, 0.0, 0.0, 0.0
-    for i in range(start, stop):
-        count, weight = tokens_of(row, i), weight_of(row, i)
-        if count == 0.0:
-            continue
-        before = spent
-        mass += weight
-        moment += weight * x_of(row, i)
-        spent = entropy_share(mass, moment, total, variant)
-        if i > start and spent > budget:
-            return row.low, within(row, i, (budget - before) / (spent - before)) - (1.0 if i < row.x.shape[0] else 0.0)
-        if variant != 0.0 and seen + count >= top_n:
-            return row.low, within(row, i, (top_n - seen) / count)
-        seen += count
-    return row.low, row.high
+    first, last = int(row.low) + 1, math.ceil(end)
+    while first < last:  # the entropy of a prefix grows with it: find the longest within the budget
+        middle = (first + last + 1) // 2
+        position = min(end, float(middle))
+        spent = entropy_share(
+            mass_between(row, row.low, position), moment_between(row, row.low, position), total, variant
+        )
+        if spent <= budget:
+            first = middle
+        else:
+            last = middle - 1
+    if first < row.x.shape[0] or first >= end:
+        return row.low, min(end, float(first))
+    # The next atom is a bin, entered as far as the budget reaches, to first order.
+    before = entropy_share(
+        mass_between(row, row.low, float(first)), moment_between(row, row.low, float(first)), total, variant
+    )
+    stop = min(end, first + 1.0)
+    after = entropy_share(mass_between(row, row.low, stop), moment_between(row, row.low, stop), total, variant)
+    share = min(1.0, max(0.0, (budget - before) / (after - before))) if after > before else 1.0
+    return row.low, first + share * (stop - first)
 
 
 @dataclass(frozen=True)
@@ -85,7 +73,9 @@ class TopH(Step):
 
     name = "top_h"
     title = "Top-H"
-    source = "arXiv 2509.02510, section 4; ErfanBaghaei/Top-H-Decoding, logit_processor.py; transformers, TopHLogitsWarper"
+    source = (
+        "arXiv 2509.02510, section 4; ErfanBaghaei/Top-H-Decoding, logit_processor.py; transformers, TopHLogitsWarper"
+    )
     keeps = within_entropy
     engines = {"transformers": {"top_h": "alpha"}}
 
@@ -105,4 +95,6 @@ class TopH(Step):
         """The variant."""
         if engine != "transformers" or (self.variant == "transformers" and self.top_n == 100):
             return ()
-        return ("transformers has only its own variant of Top-H, with the 100 most likely tokens: α means another thing.",)
+        return (
+            "transformers has only its own variant of Top-H, with the 100 most likely tokens: α means another thing.",
+        )

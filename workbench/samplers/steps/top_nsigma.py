@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @keeps
 def near_in_deviations(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
-    """x >= x_1 - nσ; vLLM's code has a strict inequality."""
+    """X >= x_1 - nσ; vLLM's code has a strict inequality."""
     left = tokens_left(row)
     if left <= 1.0:
         return row.low, row.high
@@ -39,7 +39,8 @@ class TopNSigma(Step):
     """Keep z_i >= max z - n σ, σ the standard deviation of the logits that are left (finite ones only).
 
     Does not depend on the temperature, as everything scales with it; but filters before it change σ. paper: σ with
-    Bessel's correction. vllm: the same, but strictly above (n = 0 leaves the most likely token). llama.cpp: population σ.
+    Bessel's correction. vllm: the same, but strictly above (n = 0 leaves the most likely token). llama.cpp: the
+    population's σ.
     """
 
     name = "top_nsigma"

@@ -29,8 +29,8 @@ def nucleus(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
 class TopP(Step):
     """Keep the smallest set of most likely tokens whose probabilities reach p; 0 keeps one, 1 all.
 
-    A token that starts exactly at mass p is dropped. Of tokens with equal logits those with the larger ids stay, as
-    in transformers, whose sort is stable and ascending.
+    A token that starts exactly at mass p is dropped. Of tokens with equal logits at the end those with the larger ids
+    stay; which do in transformers is left to a sort that is not stable, how many is the same.
     """
 
     name = "top_p"

@@ -22,6 +22,7 @@ def provenance(model: LanguageModel) -> dict[str, Any]:
         "dtype": str(model.dtype),
         "device": str(model.device),
         "vocabulary": model.vocabulary,
+        "parameters": model.parameters,
         "think_markers": None if markers is None else [markers.open_text, markers.close_text],
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -14,6 +14,7 @@ WORKERS ?= 2
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[test,quantized]'
 	$(BIN)/python -m workbench.kernels
+	$(BIN)/python -m workbench.samplers
 	@touch $@
 
 lab: .venv/installed

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workbench.models import LanguageModel, load, wrap
     from workbench.samplers import Sampler
     from workbench.samplers.replaying import Replay, Replayer, replay
-    from workbench.traces import LogitSketch, Trace, open_traces, read_trace, record, score, sketch_logits
+    from workbench.traces import LogitSketch, Trace, generate, open_traces, read_trace, record, score, sketch_logits
 
 __version__ = "0.1.0"
 
@@ -26,6 +26,7 @@ _HOME = {
     "entropy": "workbench.entropies",
     "LogitSketch": "workbench.traces",
     "Trace": "workbench.traces",
+    "generate": "workbench.traces",
     "open_traces": "workbench.traces",
     "read_trace": "workbench.traces",
     "record": "workbench.traces",
@@ -48,6 +49,7 @@ __all__ = [
     "Trace",
     "WorkbenchError",
     "entropy",
+    "generate",
     "load",
     "models",
     "open_traces",

@@ -44,11 +44,15 @@ def lab(
     # The address itself names the notebook, so that one copied from the terminal leads there too.
     options = [f"--ServerApp.root_dir={home}", f"--LabApp.default_url=/lab/tree/{quote(notebook)}"]
     command = [sys.executable, "-m", "jupyter", "lab", *options]
+    # Where the installation has not compiled the kernels yet, that happens while JupyterLab starts.
+    compiling = subprocess.Popen([sys.executable, "-m", "workbench.samplers"])
     if not browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    raise typer.Exit(subprocess.call(command, env=environment))  # noqa: S603  -- our own interpreter and arguments
+    code = subprocess.call(command, env=environment)  # noqa: S603  -- our own interpreter and arguments
+    compiling.wait()
+    raise typer.Exit(code)
 
 
 def _notebooks(folder: Path | None) -> Path:

@@ -49,7 +49,7 @@ def drawn_with(step, tokens=4000):
     """Mean surprise in bits of tokens drawn live from one Zipf distribution."""
     processor = wb.Sampler.chain([step]).processor()
     rng = np.random.default_rng(0)
-    ids, row = torch.zeros((1, 1), dtype=torch.long), torch.tensor(ZIPF)[None]
+    ids, row = torch.zeros((1, 1), dtype=torch.long), torch.tensor(1.5 * ZIPF)[None]
     p = torch.softmax(row.double(), -1)[0].numpy()
     surprise = []
     for _ in range(tokens):

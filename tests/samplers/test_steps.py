@@ -44,7 +44,8 @@ def test_top_k_keeps_ties_or_not_by_variant():
 
 
 @pytest.mark.parametrize(
-    ("p", "expected"), [(0.0, [0]), (0.5, [0]), (0.51, [0, 1]), (0.75, [0, 1]), (0.9, [0, 1, 2, 4]), (1.0, [0, 1, 2, 3, 4])]
+    ("p", "expected"),
+    [(0.0, [0]), (0.5, [0]), (0.51, [0, 1]), (0.75, [0, 1]), (0.9, [0, 1, 2, 4]), (1.0, [0, 1, 2, 3, 4])],
 )
 def test_top_p_on_halves(p, expected):
     assert kept(HALVES, TopP(p)) == expected
@@ -122,7 +123,9 @@ def top_h(row, alpha, variant, top_n):
     found = [order[0]]
     for i in order[1:]:
         trial = p[[*found, i]]
-        spent = entropy(trial / trial.sum()) if variant == "paper" else -(trial * np.log(np.maximum(trial, 1e-300))).sum()
+        spent = (
+            entropy(trial / trial.sum()) if variant == "paper" else -(trial * np.log(np.maximum(trial, 1e-300))).sum()
+        )
         if spent > budget + 1e-12:
             break
         found.append(i)

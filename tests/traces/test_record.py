@@ -240,7 +240,9 @@ def test_bad_input_is_answered_before_decoding(model, options, error, words):
         wb.record(model, QUESTION, **options)
 
 
-@pytest.mark.parametrize("settings", [{"temperature": -1}, {"temperature": float("nan")}, {"top_p": 1.5}, {"top_k": -3}])
+@pytest.mark.parametrize(
+    "settings", [{"temperature": -1}, {"temperature": float("nan")}, {"top_p": 1.5}, {"top_k": -3}]
+)
 def test_sampler_settings_out_of_range(settings):
     with pytest.raises(ParameterError, match=next(iter(settings))):
         wb.Sampler(**settings)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+DOUBT = 3
+"""See `Row.memory`."""
+
+
 class Row(NamedTuple):
     """One row before a step of the chain. Nats; x is measured from the row's largest logit, so that x <= 0."""
 
@@ -51,7 +55,8 @@ class Row(NamedTuple):
     uniform: float
     """A number in [0, 1) drawn for this token, the same in decoding and in replay."""
     memory: NDArray[np.float64]
-    """What a rule carries from token to token, zeros before the first; memory[0] is this token's alone, to be shown."""
+    """What a rule carries from token to token, zeros before the first. memory[0] is this token's alone, to be shown;
+    memory[DOUBT] set to 1 says that the answer depends on what the bins do not tell."""
 
 
 @njit(forceinline=True)

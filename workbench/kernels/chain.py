@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from workbench.kernels.atoms import Row, along, with_ties
+from workbench.kernels.atoms import DOUBT, Row, along, with_ties
 from workbench.kernels.exp import LOWEST_EXP64, exp_in_range64, exp_nonpositive64
 
 if TYPE_CHECKING:
@@ -143,7 +143,9 @@ def settled(atoms: Atoms, state: NDArray[np.float64], t: int) -> bool:
 
 
 @njit
-def widen(atoms: Atoms, t: int, low: float, high: float, bounds: NDArray[np.float64]) -> None:
+def widen(
+    atoms: Atoms, t: int, low: float, high: float, given_low: float, given_high: float, bounds: NDArray[np.float64]
+) -> None:
     """Take one possible answer of a rule into account: bounds are sure low, sure high, may low, may high."""
     k, n = atoms.size[t], atoms.size[t] + atoms.bin_x.shape[1]
     sure_low, sure_high = math.ceil(low), math.floor(high)
@@ -152,8 +154,46 @@ def widen(atoms: Atoms, t: int, low: float, high: float, bounds: NDArray[np.floa
         beyond = next_bin(atoms, t, k)
         if beyond > k:  # tokens of the bins may equal the last single ones, among which the cut falls
             sure_high, may_high = tie_start(atoms, t, k), beyond
+    if high > k and (low != given_low or high != given_high):
+        around = max(0, math.floor(high) - 1)
+        open_mass = mass_in_doubt(atoms, t) + atoms.mass[t, min(n, around + 3)] - atoms.mass[t, around]
+        if high != given_high:
+            sure_high, may_high = min(sure_high, before(atoms, t, high, open_mass)), after(atoms, t, high, open_mass)
+        if low != given_low:
+            may_low, sure_low = before(atoms, t, low, open_mass), max(sure_low, after(atoms, t, low, open_mass))
     bounds[0], bounds[1] = max(bounds[0], sure_low), min(bounds[1], sure_high)
-    bounds[2], bounds[3] = min(bounds[2], may_low), max(bounds[3], may_high)
+    bounds[2], bounds[3] = min(bounds[2], max(may_low, given_low)), max(bounds[3], min(may_high, math.ceil(given_high)))
+
+
+@njit
+def mass_in_doubt(atoms: Atoms, t: int) -> float:
+    """By how much Σ exp(x) over bins may be off at most."""
+    doubt = 0.0
+    for b in range(atoms.bin_x.shape[1]):
+        if atoms.bin_count[t, b] > 0.0 and atoms.bin_x[t, b] > _NEGLIGIBLE:
+            least, most = bin_range(atoms, t, b)
+            doubt += most - least
+    return doubt
+
+
+@njit
+def before(atoms: Atoms, t: int, position: float, mass: float) -> int:
+    """A position above a cut by an atom at least, and by that mass."""
+    i, here = math.floor(position), along(atoms.mass[t], position)
+    i = max(0, i - 1)
+    while i > 0 and here - atoms.mass[t, i] < mass:
+        i -= 1
+    return i
+
+
+@njit
+def after(atoms: Atoms, t: int, position: float, mass: float) -> int:
+    """A position below a cut by an atom at least, and by that mass."""
+    n, here = atoms.size[t] + atoms.bin_x.shape[1], along(atoms.mass[t], position)
+    i = min(n, math.ceil(position) + 1)
+    while i < n and atoms.mass[t, i] - here < mass:
+        i += 1
+    return i
 
 
 @njit
@@ -200,7 +240,10 @@ def keep_row(
     """Ask a rule what row t keeps: for the best estimate, and where something is open also for its corners."""
     low, high = state[t, LOW], state[t, HIGH]
     row = row_of(atoms, t, low, high, state[t, TOTAL], state[t, MEAN], uniform, memory)
+    memory[DOUBT] = 0.0
     kept_low, kept_high = rule(row, parameters)
+    if memory[DOUBT] == 1.0:
+        state[t, BLUR] = math.inf
     kept_low, kept_high = max(low, kept_low), min(high, kept_high)
     if not (kept_low < kept_high and sums_of(atoms, t, kept_low, kept_high)[0] > 0.0):
         kept_low, kept_high = low, min(high, math.floor(low) + 1.0)  # a rule that keeps nothing leaves the first
@@ -208,7 +251,7 @@ def keep_row(
     if kept_low == low and kept_high == high and settled(atoms, state, t):
         bounds[:] = state[t, SURE_LOW : MAY_HIGH + 1]
     else:
-        widen(atoms, t, kept_low, kept_high, bounds)
+        widen(atoms, t, kept_low, kept_high, low, high, bounds)
         if not settled(atoms, state, t):
             corners(atoms, state, t, rule, parameters, uniform, memory.copy(), bounds)
     cut(atoms, state, t, kept_low, kept_high, bounds)
@@ -238,7 +281,7 @@ def corners(
             mean = first_least / least if corner < 2 else first_most / most
             row = row_of(atoms, t, low, high, total, mean, uniform, memory)
             kept_low, kept_high = rule(row, parameters)
-            widen(atoms, t, max(low, kept_low), min(high, kept_high), bounds)
+            widen(atoms, t, max(low, kept_low), min(high, kept_high), low, high, bounds)
 
 
 @njit(nogil=True, cache=True)
@@ -247,6 +290,7 @@ def keep_rows(
     stop: int,
     rule: Any,
     parameters: NDArray[np.float64],
+    spread_matters: bool,
     atoms: Atoms,
     uniforms: NDArray[np.float64],  # (T,)
     memory: NDArray[np.float64],  # (T, MEMORY)
@@ -254,6 +298,8 @@ def keep_rows(
 ) -> None:
     """Cut rows start to stop, each on its own."""
     for t in range(start, stop):
+        if spread_matters and state[t, UNSEEN] > 0.0:
+            state[t, BLUR] = math.inf  # where in the bins the penalised tokens lie is not known
         keep_row(atoms, state, t, rule, parameters, uniforms[t], memory[t])
 
 
@@ -394,7 +440,7 @@ def temper_rows(
         state[t, BLUR] += blur
         if temperature <= _COLDEST:
             bounds = np.array([-math.inf, math.inf, math.inf, -math.inf])
-            widen(atoms, t, last - 1.0, last, bounds)
+            widen(atoms, t, last - 1.0, last, state[t, LOW], state[t, HIGH], bounds)
             cut(atoms, state, t, last - 1.0, last, bounds)
 
 
@@ -480,7 +526,7 @@ def bounds_of(atoms: Atoms, state: NDArray[np.float64], t: int, entropy: float, 
     if settled(atoms, state, t) and state[t, BLUR] == 0.0:
         out[t, BOUND] = out[t, ENTROPY_BOUND] = 0.0
         return
-    if state[t, SURE_HIGH] <= state[t, SURE_LOW]:
+    if state[t, SURE_HIGH] <= state[t, SURE_LOW] or state[t, BLUR] == math.inf:
         out[t, BOUND] = out[t, ENTROPY_BOUND] = math.inf
         return
     log_total = math.log(state[t, TOTAL])

@@ -22,6 +22,7 @@ from workbench.kernels.chain import (
     TOKEN_X,
     UNSEEN,
     Atoms,
+    part,
     weigh_row,
 )
 from workbench.kernels.preparing import count_tokens, place_token
@@ -77,7 +78,10 @@ def penalise_row(
 ) -> None:
     """Lower the marked logits of row t, drop what earlier steps dropped, and sort again."""
     k, tail = atoms.size[t], state[t, HIGH] > atoms.size[t]
-    low, stop = int(state[t, LOW]), int(min(float(k), state[t, HIGH]))
+    stop = int(min(float(k), state[t, HIGH]))
+    low = min(stop, int(state[t, LOW]))
+    for b in range(atoms.bin_x.shape[1]):
+        atoms.bin_count[t, b] *= part(state[t, LOW], state[t, HIGH], k + b)
     was_left = state[t, MAY_LOW] <= state[t, TOKEN_AT] < state[t, MAY_HIGH]
     if state[t, SURE_LOW] != state[t, MAY_LOW] or state[t, SURE_HIGH] != state[t, MAY_HIGH]:
         state[t, BLUR] = math.inf  # which tokens are sorted anew is itself uncertain
@@ -112,12 +116,10 @@ def penalise_row(
     atoms.size[t] = kept
     if tail:
         state[t, UNSEEN] += marked - found
-        bins = max(state[t, HIGH] - k, last_bin(atoms, t)) if state[t, BLUR] == 0.0 else state[t, HIGH] - k
-        state[t, HIGH] = kept + bins
+        state[t, HIGH] = kept + last_bin(atoms, t)
         if atoms.origin[t] - first_bin(atoms, t) * atoms.width[t] > 1e-12 or kept == 0:
             state[t, BLUR] = math.inf  # the most likely token may be in a bin now
     else:
-        atoms.bin_count[t] = 0.0
         state[t, HIGH] = kept
     state[t, REORDERED] = 1.0
     count_tokens(atoms, t)

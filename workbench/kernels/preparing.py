@@ -97,7 +97,10 @@ def prepare_rows(
         for b in range(tail_count.shape[1]):
             u = np.float64(tail_mean[t, b])
             atoms.bin_count[t, b] = tail_count[t, b]
-            atoms.bin_x[t, b] = -(b * bin_width + u)
+            # An empty bin above the smallest single token takes its place, so that x falls along all atoms.
+            atoms.bin_x[t, b] = (
+                min(-(b * bin_width + u), atoms.x[t, k - 1]) if tail_count[t, b] == 0 else -(b * bin_width + u)
+            )
             atoms.bin_spread[t, b] = max(0.0, np.float64(tail_mean_square[t, b]) - u * u)
             end = k + b + 1 if tail_count[t, b] > 0 else end
         state[t] = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.kernels import entropy, sampled, sketch, temper
+from workbench.kernels import entropy, reflective, sampled, sketch, switching, temper
 
 
 def warm() -> None:
@@ -31,3 +31,9 @@ def warm() -> None:
     out = np.empty((rows, temper.COLUMNS))
     low = np.full(rows, -1.0, np.float32)
     temper.temper_rows(0, rows, 1.0, top_logits, tail_count, tail_mean, tail_mean_square, low, 0.25, out)
+    stream, flags = np.zeros(rows), np.empty(rows, np.bool_)
+    switching.route_tokens(
+        stream, stream, False, 0, 5, 1.0, 1.0, 10, np.empty(rows, np.int8), np.empty(rows), np.empty(rows)
+    )
+    switching.next_model(switching.window_mean(stream, rows, 5), 0, 1, 1.0, 1.0, 10)
+    reflective.reflective_rows(0, rows, 0, stream, 2, 1.0, 0, 0.0, 0.0, 0.0, 1, np.empty(rows), flags)

@@ -1,5 +1,7 @@
 """How the next token is chosen: steps, chains of them, replay on a trace, and live decoding."""
 
+from importlib import import_module
+
 from workbench.samplers.sampler import Sampler
 from workbench.samplers.step import STEPS, Signal, Step
 from workbench.samplers.steps import (
@@ -19,6 +21,12 @@ from workbench.samplers.steps import (
     TopNSigma,
     TopP,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from workbench.samplers import reflective, switching
+
+_SUBPACKAGES = ("reflective", "switching")
 
 __all__ = [
     "DRY",
@@ -40,4 +48,13 @@ __all__ = [
     "TopK",
     "TopNSigma",
     "TopP",
+    "reflective",
+    "switching",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # They record, and recording needs the samplers above: imported when first used.
+    if name not in _SUBPACKAGES:
+        raise AttributeError(f"module 'workbench.samplers' has no attribute {name!r}")
+    return import_module(f"workbench.samplers.{name}")

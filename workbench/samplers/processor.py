@@ -202,17 +202,13 @@ def _write(
     """Put what is left of the stages' rows `which` into rows `rows` of `out`."""
     last = stages[-1]
     uncut = last.uncut()
-    reordered = any(
-        (stage.state[:, chain.HIGHEST] != stages[0].state[:, chain.HIGHEST] * stage.state[:, chain.SCALE]).any()
-        for stage in stages
-    )
     for i, row in zip(which, rows, strict=True):
         low, high = int(last.state[i, chain.LOW]), int(last.state[i, chain.HIGH])
         if uncut[i]:
             kept: slice | NDArray[np.int32] = slice(None)
         else:
             kept = last.atoms.ids[i, low:high]
-        if reordered and not isinstance(kept, slice):
+        if last.state[i, chain.REORDERED]:
             out[row, kept] = last.state[i, chain.HIGHEST] + last.atoms.x[i, low:high]
             continue
         # Divided step by step in float32, as transformers does, so that the same seed draws the same token.

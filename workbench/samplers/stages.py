@@ -62,11 +62,12 @@ class Stage:
         return whole
 
     def uncut(self) -> NDArray[np.bool_]:
-        """(T,) whether nothing has been dropped."""
+        """(T,) whether nothing has been dropped, nor put into another order by a penalty."""
         bins = self.atoms.bin_count > 0
         last = bins.shape[1] - np.argmax(bins[:, ::-1], axis=1) if bins.shape[1] else np.zeros(len(self), np.int64)
         end = self.atoms.size + np.where(bins.any(axis=1), last, 0)
-        uncut: NDArray[np.bool_] = (self.state[:, chain.LOW] == 0) & (self.state[:, chain.HIGH] >= end)
+        whole = (self.state[:, chain.LOW] == 0) & (self.state[:, chain.HIGH] >= end)
+        uncut: NDArray[np.bool_] = whole & (self.state[:, chain.REORDERED] == 0)
         return uncut
 
 
@@ -166,7 +167,8 @@ def _keep(stage: Stage, step: Step, values: NDArray[np.float64], context: Contex
         )  # fmt: skip
         return
     over_rows(
-        chain.keep_rows, len(stage), stage.atoms_per_row * _LOOK_COST, rule.compiled, values, stage.atoms,
+        chain.keep_rows, len(stage), stage.atoms_per_row * _LOOK_COST, rule.compiled, values, step.spread_matters,
+        stage.atoms,
         context.uniforms, stage.memory, stage.state,
     )  # fmt: skip
 

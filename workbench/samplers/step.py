@@ -46,6 +46,8 @@ class Step(Settings):
     learns: ClassVar[Rule | None] = None
     marks: ClassVar[Rule | None] = None
     penalises: ClassVar[Rule | None] = None
+    spread_matters: ClassVar[bool] = False
+    """Whether a rule looks at how all tokens lie, not at probabilities and their entropy alone."""
     signal: ClassVar[Signal | None] = None
     """What `memory[0]` holds after the rule has run, where that is worth seeing."""
     engines: ClassVar[Mapping[str, Mapping[str, str]]] = {}

@@ -1,5 +1,6 @@
 """Traces: record, score, import, read and write what one decode leaves behind."""
 
+from workbench.traces.generating import generate
 from workbench.traces.imports import read_trace, read_traces, write_jsonl
 from workbench.traces.recording import record
 from workbench.traces.scoring import score
@@ -12,6 +13,7 @@ __all__ = [
     "LogitSketch",
     "Trace",
     "Traces",
+    "generate",
     "open_traces",
     "read_trace",
     "read_traces",

@@ -109,6 +109,7 @@ class EntropyQuadrants(Step):
     tempers = by_quadrant
     keeps = by_action
     learns = remember
+    spread_matters = True
     signal = Signal("quadrant", help="0 LELV, 1 HELV, 2 LEHV, 3 HEHV, 4 adaptive")
 
     temperature: float = number(

@@ -28,6 +28,8 @@ def steered(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
     left = tokens_left(row)
     mu = 2.0 * target + row.memory[1]
     row.memory[0], row.memory[2] = mu, math.log2(max(left, 2.0))
+    if left < 2.0:
+        return row.low, row.high
     if version == 0.0:
         return keep_above(row, math.log(row.total) - mu * math.log(2.0))
     above, below = 0.0, 0.0
@@ -38,9 +40,7 @@ def steered(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
         below += t * t
     exponent = above / below if below > 0.0 else 1.0
     epsilon = exponent - 1.0
-    scale = 1.0 / math.log(left) if abs(epsilon) < 1e-9 and left > 1.0 else 1.0
-    if abs(epsilon) >= 1e-9:
-        scale = epsilon / (1.0 - left ** (-epsilon))
+    scale = 1.0 / math.log(left) if abs(epsilon) < 1e-9 else epsilon / (1.0 - left ** (-epsilon))
     log_k = (math.log(scale) + mu * math.log(2.0)) / exponent if exponent > 1e-9 else math.inf
     k = left if log_k >= math.log(left) else math.exp(log_k)
     # The reference takes round(k) + 1 tokens, llama.cpp the whole part of k.

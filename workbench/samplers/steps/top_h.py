@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from numba import njit
 
-from workbench.kernels.atoms import entropy_of, mass_between, moment_between, prefix_counting
+from workbench.kernels.atoms import DOUBT, entropy_of, mass_between, moment_between, prefix_counting
 from workbench.kernels.rules import keeps
 from workbench.samplers.parameters import choice, number
 from workbench.samplers.step import Step
@@ -35,6 +35,7 @@ def within_entropy(row: Row, parameters: NDArray[np.float64]) -> tuple[float, fl
     end, total, budget = row.high, row.total, entropy_of(row)
     if variant != 0.0:
         end = prefix_counting(row, top_n)
+        row.memory[DOUBT] = 1.0 if end > row.x.shape[0] and end < row.high else 0.0
         mass = mass_between(row, row.low, end)
         total = mass if variant == 2.0 else total
         budget = entropy_share(mass, moment_between(row, row.low, end), total, variant)

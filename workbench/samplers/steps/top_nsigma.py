@@ -47,6 +47,7 @@ class TopNSigma(Step):
     title = "Top-nσ"
     source = "Tang et al., arXiv 2411.07641; Tomorrowdawn/top_nsigma, src/hf/hf_nsigma.py"
     keeps = near_in_deviations
+    spread_matters = True
     engines = {"llamacpp": {"--top-nsigma": "n"}}
 
     n: float = number(

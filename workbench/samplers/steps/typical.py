@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from workbench.kernels.atoms import ends, mass_between, x_of
+from workbench.kernels.atoms import edges_of, ends, mass_between, x_of
 from workbench.kernels.rules import keeps
 from workbench.samplers.parameters import choice, number
 from workbench.samplers.step import Step
@@ -94,6 +94,15 @@ def nearest_reaching(row: Row, target: float) -> float:
     return max(far, near)
 
 
+@njit(forceinline=True)
+def first_bin_reaches(row: Row, x: float) -> bool:
+    """Whether tokens of the first bin may be nearer to E[x] than its mean, and within the interval that ends at x."""
+    b = 0
+    while b + 1 < row.bin_count.shape[0] and row.bin_count[b] == 0.0:
+        b += 1
+    return edges_of(row, b)[0] >= x
+
+
 @keeps
 def typical(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
     """The interval around x = E[x], where -log p equals the entropy, that has the mass."""
@@ -105,6 +114,8 @@ def typical(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
         return row.low, row.high
     low, high = interval(row, distance)
     spare = mass_of(row, low, high) - target
+    if high == k and k < row.high and first_bin_reaches(row, row.mean - distance):
+        return max(row.low, float(low)), min(row.high, k + 1e-6)
     above = x_of(row, low) - row.mean >= distance - 1e-12 * max(1.0, distance)
     if parameters[1] == 1.0:  # of atoms at that distance no more than are needed, those below the mean go first
         while (

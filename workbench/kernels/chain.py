@@ -24,14 +24,18 @@ LOW, HIGH, SURE_LOW, SURE_HIGH, MAY_LOW, MAY_HIGH, TOTAL, MEAN, KNOWN = range(9)
 SCALE, HIGHEST, TOKEN_X, TOKEN_AT, BLUR, UNSEEN, REORDERED = range(9, 16)
 # What Σ weight and Σ weight x can be over LOW to HIGH, where RANGED says that they have been worked out.
 RANGED, LEAST, MOST, FIRST_LEAST, FIRST_MOST = range(16, 21)
-STATE = 21
+# By how much Σ exp(x) over all bins may be off.
+OPEN = 21
+STATE = 22
 # Columns of what is measured.
 KEPT, KEPT_LOW, KEPT_HIGH, KEPT_MASS, ENTROPY, LOGPROB, SURVIVES, BOUND, ENTROPY_BOUND, DIVERGENCE = range(10)
 MEASURED = 10
 MEMORY = 4
 """Numbers a rule can carry from token to token."""
+READS_SHAPE, READS_TOTAL, READS_ENTROPY = 1, 2, 4
+"""What a rule looks at besides the atoms themselves, as the number of corners at which it has to be asked."""
 
-_NEGLIGIBLE = -70.0  # exp of it times a vocabulary is below the rounding of a sum of at least 1
+_NEGLIGIBLE = -45.0  # exp of it times a vocabulary is about the rounding of a sum of at least 1
 _COLDEST = 1e-6  # below this temperature the most likely token has all the mass in float64 already
 
 
@@ -114,16 +118,7 @@ def ranges_of(
             return state[t, LEAST], state[t, MOST], state[t, FIRST_LEAST], state[t, FIRST_MOST]
     k, stop = atoms.size[t], math.ceil(high)
     total, first = sums_of(atoms, t, min(low, float(k)), min(high, float(k)))
-    least, most, first_least, first_most = 0.0, 0.0, 0.0, 0.0
-    for i in range(max(k, int(low)), stop):
-        if atoms.mass[t, i + 1] == atoms.mass[t, i]:
-            continue
-        share, upper, reach = part(low, high, i), atoms.origin[t] - (i - k) * atoms.width[t], reach_of(atoms, t, i - k)
-        bin_least, bin_most = bin_range(atoms, t, i - k)
-        least += share * bin_least
-        most += share * bin_most
-        first_least += share * bin_most * (upper - reach)
-        first_most += share * bin_least * min(upper, 0.0)
+    least, most, first_least, first_most = ranges_of_bins(atoms, t, low, high)
     if state[t, UNSEEN] > 0.0 and k > 0 and stop > k:  # penalised, but in which bin is not known
         lost = min(least, state[t, UNSEEN] * exp_nonpositive64(atoms.x[t, k - 1]))
         least -= lost
@@ -136,6 +131,35 @@ def ranges_of(
 
 
 @njit
+def ranges_of_bins(atoms: Atoms, t: int, low: float, high: float) -> tuple[float, float, float, float]:
+    """As `ranges_of`, for the bins alone."""
+    k, n_bins, width = atoms.size[t], atoms.bin_x.shape[1], atoms.width[t]
+    start, stop = max(0, math.floor(low) - k), math.ceil(high) - k
+    least, most, first_least, first_most = 0.0, 0.0, 0.0, 0.0
+    slope, upper = math.expm1(-width) / width, atoms.origin[t] - start * width
+    # exp(upper) from one bin to the next by a factor, without another exp.
+    at_upper, factor = exp_nonpositive64(min(upper, 0.0)), math.exp(-width)
+    for b in range(start, stop):
+        upper = atoms.origin[t] - b * width
+        if upper < _NEGLIGIBLE:  # all that lies deeper at once
+            rest = (atoms.tokens[t, n_bins] - atoms.tokens[t, b]) * at_upper
+            return least, most + rest, first_least + rest * min(atoms.floor[t], upper), first_most
+        if atoms.bin_count[t, b] > 0.0:
+            share, count = part(low, high, k + b), atoms.bin_count[t, b]
+            reach = reach_of(atoms, t, b)
+            bin_least = count * exp_nonpositive64(min(atoms.bin_x[t, b], 0.0))
+            depth = min(max(upper - atoms.bin_x[t, b], 0.0), reach)
+            chord = slope if reach == width else math.expm1(-reach) / reach
+            bin_most = max(bin_least, count * at_upper * (1.0 + depth * chord))
+            least += share * bin_least
+            most += share * bin_most
+            first_least += share * bin_most * (upper - reach)
+            first_most += share * bin_least * min(upper, 0.0)
+        at_upper *= factor if upper <= 0.0 else 1.0
+    return least, most, first_least, first_most
+
+
+@njit
 def settled(atoms: Atoms, state: NDArray[np.float64], t: int) -> bool:
     """Whether nothing is uncertain about row t as it stands: its atoms, its totals, its temperature."""
     same = state[t, SURE_LOW] == state[t, MAY_LOW] and state[t, SURE_HIGH] == state[t, MAY_HIGH]
@@ -144,7 +168,14 @@ def settled(atoms: Atoms, state: NDArray[np.float64], t: int) -> bool:
 
 @njit
 def widen(
-    atoms: Atoms, t: int, low: float, high: float, given_low: float, given_high: float, bounds: NDArray[np.float64]
+    atoms: Atoms,
+    state: NDArray[np.float64],
+    t: int,
+    low: float,
+    high: float,
+    given_low: float,
+    given_high: float,
+    bounds: NDArray[np.float64],
 ) -> None:
     """Take one possible answer of a rule into account: bounds are sure low, sure high, may low, may high."""
     k, n = atoms.size[t], atoms.size[t] + atoms.bin_x.shape[1]
@@ -156,24 +187,13 @@ def widen(
             sure_high, may_high = tie_start(atoms, t, k), beyond
     if high > k and (low != given_low or high != given_high):
         around = max(0, math.floor(high) - 1)
-        open_mass = mass_in_doubt(atoms, t) + atoms.mass[t, min(n, around + 3)] - atoms.mass[t, around]
+        open_mass = state[t, OPEN] + atoms.mass[t, min(n, around + 3)] - atoms.mass[t, around]
         if high != given_high:
             sure_high, may_high = min(sure_high, before(atoms, t, high, open_mass)), after(atoms, t, high, open_mass)
         if low != given_low:
             may_low, sure_low = before(atoms, t, low, open_mass), max(sure_low, after(atoms, t, low, open_mass))
     bounds[0], bounds[1] = max(bounds[0], sure_low), min(bounds[1], sure_high)
     bounds[2], bounds[3] = min(bounds[2], max(may_low, given_low)), max(bounds[3], min(may_high, math.ceil(given_high)))
-
-
-@njit
-def mass_in_doubt(atoms: Atoms, t: int) -> float:
-    """By how much Σ exp(x) over bins may be off at most."""
-    doubt = 0.0
-    for b in range(atoms.bin_x.shape[1]):
-        if atoms.bin_count[t, b] > 0.0 and atoms.bin_x[t, b] > _NEGLIGIBLE:
-            least, most = bin_range(atoms, t, b)
-            doubt += most - least
-    return doubt
 
 
 @njit
@@ -234,6 +254,7 @@ def keep_row(
     t: int,
     rule: Any,
     parameters: NDArray[np.float64],
+    reads: int,
     uniform: float,
     memory: NDArray[np.float64],
 ) -> None:
@@ -251,9 +272,9 @@ def keep_row(
     if kept_low == low and kept_high == high and settled(atoms, state, t):
         bounds[:] = state[t, SURE_LOW : MAY_HIGH + 1]
     else:
-        widen(atoms, t, kept_low, kept_high, low, high, bounds)
+        widen(atoms, state, t, kept_low, kept_high, low, high, bounds)
         if not settled(atoms, state, t):
-            corners(atoms, state, t, rule, parameters, uniform, memory.copy(), bounds)
+            corners(atoms, state, t, rule, parameters, reads, uniform, memory.copy(), bounds)
     cut(atoms, state, t, kept_low, kept_high, bounds)
 
 
@@ -264,6 +285,7 @@ def corners(
     t: int,
     rule: Any,
     parameters: NDArray[np.float64],
+    reads: int,
     uniform: float,
     memory: NDArray[np.float64],
     bounds: NDArray[np.float64],
@@ -275,13 +297,15 @@ def corners(
         high = state[t, SURE_HIGH] if case == 0 else state[t, MAY_HIGH]
         if high <= low:
             continue
+        if reads == READS_SHAPE and case == 0 and low == state[t, LOW] and high == state[t, HIGH]:
+            continue  # what was asked already
         least, most, first_least, first_most = ranges_of(atoms, state, t, low, high)
-        for corner in range(4):
+        for corner in range(reads):
             total = least if corner % 2 == 0 else most
             mean = first_least / least if corner < 2 else first_most / most
             row = row_of(atoms, t, low, high, total, mean, uniform, memory)
             kept_low, kept_high = rule(row, parameters)
-            widen(atoms, t, max(low, kept_low), min(high, kept_high), low, high, bounds)
+            widen(atoms, state, t, max(low, kept_low), min(high, kept_high), low, high, bounds)
 
 
 @njit(nogil=True, cache=True)
@@ -290,6 +314,7 @@ def keep_rows(
     stop: int,
     rule: Any,
     parameters: NDArray[np.float64],
+    reads: int,
     spread_matters: bool,
     atoms: Atoms,
     uniforms: NDArray[np.float64],  # (T,)
@@ -300,7 +325,7 @@ def keep_rows(
     for t in range(start, stop):
         if spread_matters and state[t, UNSEEN] > 0.0:
             state[t, BLUR] = math.inf  # where in the bins the penalised tokens lie is not known
-        keep_row(atoms, state, t, rule, parameters, uniforms[t], memory[t])
+        keep_row(atoms, state, t, rule, parameters, reads, uniforms[t], memory[t])
 
 
 @njit(nogil=True, cache=True)
@@ -317,7 +342,7 @@ def keep_in_turn(
     """Cut the rows of one sequence in order; after each the rule learns from the token that was realised."""
     for t in range(len(state)):
         before = math.log(state[t, TOTAL]) - state[t, TOKEN_X]
-        keep_row(atoms, state, t, rule, parameters, uniforms[t], memory[t])
+        keep_row(atoms, state, t, rule, parameters, READS_ENTROPY, uniforms[t], memory[t])
         if t + 1 < len(state):
             memory[t + 1, 1:] = memory[t, 1:]
             learn(memory[t + 1], parameters, tokens[t], before, math.log(state[t, TOTAL]) - state[t, TOKEN_X])
@@ -329,17 +354,6 @@ def reach_of(atoms: Atoms, t: int, b: int) -> float:
     if b < atoms.bin_x.shape[1] - 1:
         return atoms.width[t]
     return max(atoms.width[t], atoms.origin[t] - b * atoms.width[t] - atoms.floor[t])
-
-
-@njit
-def bin_range(atoms: Atoms, t: int, b: int) -> tuple[float, float]:
-    """Least and most Σ exp(x) of bin b, by Jensen's inequality and by convexity."""
-    upper, reach = atoms.origin[t] - b * atoms.width[t], reach_of(atoms, t, b)
-    least = atoms.bin_count[t, b] * exp_nonpositive64(min(atoms.bin_x[t, b], 0.0))
-    # Of all values in [upper - reach, upper] with this mean, those at the two ends have the largest sum.
-    depth = min(max(upper - atoms.bin_x[t, b], 0.0), reach)
-    ends = 1.0 + depth * math.expm1(-reach) / reach
-    return least, max(least, atoms.bin_count[t, b] * exp_nonpositive64(min(upper, 0.0)) * ends)
 
 
 @njit(fastmath={"contract"})
@@ -387,7 +401,12 @@ def add_up(atoms: Atoms, t: int, bins: int) -> None:
 @njit
 def weigh_row(atoms: Atoms, state: NDArray[np.float64], t: int) -> None:
     """Weights and sums of row t from its x, and the totals over what is left."""
-    add_up(atoms, t, math.ceil(state[t, MAY_HIGH]) - atoms.size[t])
+    k = atoms.size[t]
+    add_up(atoms, t, math.ceil(state[t, MAY_HIGH]) - k)
+    state[t, OPEN] = 0.0
+    if state[t, MAY_HIGH] > k:
+        least, most, _, _ = ranges_of_bins(atoms, t, float(k), math.ceil(state[t, MAY_HIGH]))
+        state[t, OPEN] = most - least
     total, first = sums_of(atoms, t, state[t, LOW], state[t, HIGH])
     state[t, TOTAL], state[t, MEAN], state[t, KNOWN], state[t, RANGED] = total, first / total, 0.0, 0.0
 
@@ -440,7 +459,7 @@ def temper_rows(
         state[t, BLUR] += blur
         if temperature <= _COLDEST:
             bounds = np.array([-math.inf, math.inf, math.inf, -math.inf])
-            widen(atoms, t, last - 1.0, last, state[t, LOW], state[t, HIGH], bounds)
+            widen(atoms, state, t, last - 1.0, last, state[t, LOW], state[t, HIGH], bounds)
             cut(atoms, state, t, last - 1.0, last, bounds)
 
 

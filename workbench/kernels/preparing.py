@@ -21,7 +21,7 @@ from workbench.kernels.chain import (
     TOTAL,
     Atoms,
     add_bins,
-    bin_range,
+    ranges_of_bins,
     weigh_row,
 )
 
@@ -131,11 +131,7 @@ def use_exact_totals(atoms: Atoms, state: NDArray[np.float64], t: int, log_total
     if high == k:
         return  # no tail: the sums over the single tokens are exact already
     above = atoms.mass[t, k]
-    least, most = 0.0, 0.0
-    for b in range(int(high) - k):
-        bin_least, bin_most = bin_range(atoms, t, b)
-        least += bin_least
-        most += bin_most
+    least, most, _, _ = ranges_of_bins(atoms, t, float(k), high)
     tail = min(max(math.exp(log_total) - above, least), most)
     estimate = atoms.mass[t, int(high)] - above
     if estimate > 0.0:

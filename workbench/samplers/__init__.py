@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from workbench.samplers.sampler import Sampler
-from workbench.samplers.step import STEPS, Signal, Step
+from workbench.samplers.step import STEPS, Reads, Signal, Step
 from workbench.samplers.steps import (
     DRY,
     XTC,
@@ -39,6 +39,7 @@ __all__ = [
     "LocallyTypical",
     "MinP",
     "Mirostat",
+    "Reads",
     "RepetitionPenalty",
     "Sampler",
     "Signal",

@@ -167,8 +167,8 @@ def _keep(stage: Stage, step: Step, values: NDArray[np.float64], context: Contex
         )  # fmt: skip
         return
     over_rows(
-        chain.keep_rows, len(stage), stage.atoms_per_row * _LOOK_COST, rule.compiled, values, step.spread_matters,
-        stage.atoms,
+        chain.keep_rows, len(stage), stage.atoms_per_row * _LOOK_COST, rule.compiled, values, int(step.reads),
+        step.spread_matters, stage.atoms,
         context.uniforms, stage.memory, stage.state,
     )  # fmt: skip
 

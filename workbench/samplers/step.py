@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from workbench.errors import ParameterError
+from workbench.kernels import chain
 from workbench.samplers.parameters import Settings
 
 if TYPE_CHECKING:
@@ -15,6 +17,17 @@ if TYPE_CHECKING:
 
 STEPS: dict[str, type[Step]] = {}
 """Every step by name, in the order in which they were defined."""
+
+
+class Reads(IntEnum):
+    """What `keeps` looks at besides the logits and their order; where a sketch leaves it open, its ends are tried."""
+
+    SHAPE = chain.READS_SHAPE
+    """Nothing else: neither row.total nor row.mean."""
+    TOTAL = chain.READS_TOTAL
+    """row.total, for probabilities."""
+    ENTROPY = chain.READS_ENTROPY
+    """row.total and row.mean, for the entropy."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,8 @@ class Step(Settings):
     learns: ClassVar[Rule | None] = None
     marks: ClassVar[Rule | None] = None
     penalises: ClassVar[Rule | None] = None
+    reads: ClassVar[Reads] = Reads.ENTROPY
+    """How much of a row the rule looks at; a rule that looks at less is asked less often. Leave it when in doubt."""
     spread_matters: ClassVar[bool] = False
     """Whether a rule looks at how all tokens lie, not at probabilities and their entropy alone."""
     signal: ClassVar[Signal | None] = None

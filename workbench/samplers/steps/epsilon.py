@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.kernels.atoms import keep_above
 from workbench.kernels.rules import keeps
 from workbench.samplers.parameters import number
-from workbench.samplers.step import Step
+from workbench.samplers.step import Reads, Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,7 @@ class Epsilon(Step):
     title = "Epsilon"
     source = "Hewitt et al., arXiv 2210.15191, section 4.2; transformers, EpsilonLogitsWarper"
     keeps = likely_enough
+    reads = Reads.TOTAL
     engines = {"transformers": {"epsilon_cutoff": "cutoff"}}
 
     cutoff: float = number(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.kernels.atoms import keep_above, x_of
 from workbench.kernels.rules import keeps
 from workbench.samplers.parameters import number
-from workbench.samplers.step import Step
+from workbench.samplers.step import Reads, Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,7 @@ class MinP(Step):
     title = "Min-p"
     source = "Nguyen et al., arXiv 2407.01082, section 3; transformers, MinPLogitsWarper"
     keeps = near_the_best
+    reads = Reads.SHAPE
     engines = {"transformers": {"min_p": "m"}, "vllm": {"min_p": "m"}, "llamacpp": {"--min-p": "m"}}
 
     m: float = number(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from workbench.kernels.atoms import prefix_counting, with_ties
 from workbench.kernels.rules import keeps
 from workbench.samplers.parameters import choice, number
-from workbench.samplers.step import Step
+from workbench.samplers.step import Reads, Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,7 @@ class TopK(Step):
     title = "Top-k"
     source = "transformers, generation/logits_process.py, TopKLogitsWarper"
     keeps = most_likely
+    reads = Reads.SHAPE
     engines = {"transformers": {"top_k": "k"}, "vllm": {"top_k": "k"}, "llamacpp": {"--top-k": "k"}}
 
     k: int = number(

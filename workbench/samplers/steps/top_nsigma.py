@@ -11,7 +11,7 @@ import numpy as np
 from workbench.kernels.atoms import deviation_of, keep_above, tokens_left, x_of
 from workbench.kernels.rules import keeps
 from workbench.samplers.parameters import choice, number
-from workbench.samplers.step import Step
+from workbench.samplers.step import Reads, Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,6 +47,7 @@ class TopNSigma(Step):
     title = "Top-nσ"
     source = "Tang et al., arXiv 2411.07641; Tomorrowdawn/top_nsigma, src/hf/hf_nsigma.py"
     keeps = near_in_deviations
+    reads = Reads.SHAPE
     spread_matters = True
     engines = {"llamacpp": {"--top-nsigma": "n"}}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from workbench.kernels.atoms import prefix_reaching
 from workbench.kernels.rules import keeps
 from workbench.samplers.parameters import number
-from workbench.samplers.step import Step
+from workbench.samplers.step import Reads, Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +37,7 @@ class TopP(Step):
     title = "Top-p"
     source = "Holtzman et al., arXiv 1904.09751, section 3.1; transformers, TopPLogitsWarper"
     keeps = nucleus
+    reads = Reads.TOTAL
     engines = {"transformers": {"top_p": "p"}, "vllm": {"top_p": "p"}, "llamacpp": {"--top-p": "p"}}
 
     p: float = number(

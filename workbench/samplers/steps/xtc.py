@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.kernels.atoms import position_of
 from workbench.kernels.rules import keeps
 from workbench.samplers.parameters import number
-from workbench.samplers.step import Signal, Step
+from workbench.samplers.step import Reads, Signal, Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +44,7 @@ class XTC(Step):
     title = "XTC"
     source = "ggml-org/llama.cpp, src/llama-sampling.cpp, llama_sampler_xtc"
     keeps = exclude
+    reads = Reads.TOTAL
     signal = Signal("xtc", help="1 where the top choices were excluded")
     engines = {"llamacpp": {"--xtc-probability": "probability", "--xtc-threshold": "threshold"}}
 

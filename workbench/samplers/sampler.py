@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from workbench.errors import ParameterError
+from workbench.samplers.engines import to_llamacpp, to_transformers, to_vllm
 from workbench.samplers.step import STEPS, Step
 from workbench.samplers.steps import (
     Epsilon,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from transformers import GenerationConfig
 
+    from workbench.samplers.engines import Export
     from workbench.samplers.processor import SamplerProcessor
 
 # GenerationConfig's names in the order in which transformers applies them (generation/utils.py,
@@ -111,6 +113,18 @@ class Sampler:
         from workbench.samplers.processor import SamplerProcessor  # noqa: PLC0415  -- it needs torch and transformers
 
         return SamplerProcessor(self, seeds=seeds, prompt_lengths=prompt_lengths)
+
+    def to_transformers(self) -> Export:
+        """The settings for `GenerationConfig(**export.values)`, what transformers does differently named."""
+        return to_transformers(self)
+
+    def to_vllm(self) -> Export:
+        """The settings for vLLM's `SamplingParams(**export.values)`, what vLLM does differently named."""
+        return to_vllm(self)
+
+    def to_llamacpp(self) -> Export:
+        """The settings as llama.cpp's flags, what llama.cpp does differently named."""
+        return to_llamacpp(self)
 
     @classmethod
     def from_generation_config(cls, config: GenerationConfig | Mapping[str, Any] | None) -> Self:

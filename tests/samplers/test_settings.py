@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from workbench.kernels.atoms import keep_above, x_of
 from workbench.kernels.rules import keeps
 from workbench.samplers import DRY, STEPS, Mirostat, Step, Temperature, TopK, TopP
 from workbench.samplers.parameters import number
+from workbench.samplers.table import markdown
 
 BUILT_IN = sorted(STEPS)
 
@@ -194,3 +196,11 @@ def test_a_step_without_name_or_rule_is_refused_when_it_is_defined():
     with pytest.raises(TypeError, match="no rule"):
         type("Ruleless", (Step,), {"name": "ruleless", "title": "x", "source": "x"})
     assert "ruleless" not in STEPS
+
+
+def test_the_catalogue_has_every_parameter_and_the_readme_every_step():
+    frame = wb.samplers.catalogue()
+    assert set(frame["step"]) == set(BUILT_IN)
+    assert len(frame) == sum(len(STEPS[name].parameters()) for name in BUILT_IN)
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert markdown() in readme, "python -c 'from workbench.samplers.table import markdown; print(markdown())'"

@@ -21,6 +21,7 @@ from workbench.samplers.steps import (
     TopNSigma,
     TopP,
 )
+from workbench.samplers.table import catalogue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "TopK",
     "TopNSigma",
     "TopP",
+    "catalogue",
     "reflective",
     "switching",
 ]

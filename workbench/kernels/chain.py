@@ -139,6 +139,8 @@ def ranges_of_bins(atoms: Atoms, t: int, low: float, high: float) -> tuple[float
     slope, upper = math.expm1(-width) / width, atoms.origin[t] - start * width
     # exp(upper) from one bin to the next by a factor, without another exp.
     at_upper, factor = exp_nonpositive64(min(upper, 0.0)), math.exp(-width)
+    weights = np.empty(max(0, stop - start))
+    weigh(atoms.bin_x[t][start : max(start, stop)], weights)
     for b in range(start, stop):
         upper = atoms.origin[t] - b * width
         if upper < _NEGLIGIBLE:  # all that lies deeper at once
@@ -147,7 +149,7 @@ def ranges_of_bins(atoms: Atoms, t: int, low: float, high: float) -> tuple[float
         if atoms.bin_count[t, b] > 0.0:
             share, count = part(low, high, k + b), atoms.bin_count[t, b]
             reach = reach_of(atoms, t, b)
-            bin_least = count * exp_nonpositive64(min(atoms.bin_x[t, b], 0.0))
+            bin_least = count * weights[b - start]
             depth = min(max(upper - atoms.bin_x[t, b], 0.0), reach)
             chord = slope if reach == width else math.expm1(-reach) / reach
             bin_most = max(bin_least, count * at_upper * (1.0 + depth * chord))
@@ -248,6 +250,18 @@ def cut(atoms: Atoms, state: NDArray[np.float64], t: int, low: float, high: floa
 
 
 @njit
+def something(atoms: Atoms, t: int, low: float, high: float, kept_low: float, kept_high: float) -> tuple[float, float]:
+    """A rule's answer within low to high; where it keeps nothing, the first atom with any weight."""
+    kept_low, kept_high = max(low, kept_low), min(high, kept_high)
+    if kept_low < kept_high and sums_of(atoms, t, kept_low, kept_high)[0] > 0.0:
+        return kept_low, kept_high
+    end = math.floor(low) + 1.0
+    while end < high and sums_of(atoms, t, low, end)[0] <= 0.0:
+        end += 1.0
+    return low, min(high, end)
+
+
+@njit
 def keep_row(
     atoms: Atoms,
     state: NDArray[np.float64],
@@ -265,9 +279,7 @@ def keep_row(
     kept_low, kept_high = rule(row, parameters)
     if memory[DOUBT] == 1.0:
         state[t, BLUR] = math.inf
-    kept_low, kept_high = max(low, kept_low), min(high, kept_high)
-    if not (kept_low < kept_high and sums_of(atoms, t, kept_low, kept_high)[0] > 0.0):
-        kept_low, kept_high = low, min(high, math.floor(low) + 1.0)  # a rule that keeps nothing leaves the first
+    kept_low, kept_high = something(atoms, t, low, high, kept_low, kept_high)
     bounds = np.array([-math.inf, math.inf, math.inf, -math.inf])
     if kept_low == low and kept_high == high and settled(atoms, state, t):
         bounds[:] = state[t, SURE_LOW : MAY_HIGH + 1]
@@ -305,7 +317,8 @@ def corners(
             mean = first_least / least if corner < 2 else first_most / most
             row = row_of(atoms, t, low, high, total, mean, uniform, memory)
             kept_low, kept_high = rule(row, parameters)
-            widen(atoms, state, t, max(low, kept_low), min(high, kept_high), low, high, bounds)
+            kept_low, kept_high = something(atoms, t, low, high, kept_low, kept_high)
+            widen(atoms, state, t, kept_low, kept_high, low, high, bounds)
 
 
 @njit(nogil=True, cache=True)
@@ -357,10 +370,10 @@ def reach_of(atoms: Atoms, t: int, b: int) -> float:
 
 
 @njit(fastmath={"contract"})
-def weigh_singles(x: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
-    """exp(x) of the single tokens: the part that vectorises."""
+def weigh(x: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
+    """exp(x), the part that vectorises; of x > 0, which only a bin's edge can be, 1."""
     for i in range(x.shape[0]):
-        d = x[i]
+        d = min(x[i], 0.0)
         e = exp_in_range64(max(LOWEST_EXP64, d))
         weight[i] = e if d >= LOWEST_EXP64 else 0.0
 
@@ -370,13 +383,16 @@ def add_bins(atoms: Atoms, t: int, bins: int, factor: float) -> None:
     """Sums of row t over its bins: n exp(m) (1 + v / 2) times `factor`, m and v mean and variance of x in the bin."""
     k, masses, moments = atoms.size[t], atoms.mass[t], atoms.moment[t]
     mass, moment, width, n_bins = masses[k], moments[k], atoms.width[t], atoms.bin_x.shape[1]
+    used = max(0, min(bins, n_bins))
+    weights = np.empty(used)
+    weigh(atoms.bin_x[t][:used], weights)
     for b in range(n_bins):
-        x = atoms.bin_x[t, b]
-        if b < bins and atoms.bin_count[t, b] > 0.0 and x > _NEGLIGIBLE:
+        if b < used and atoms.bin_count[t, b] > 0.0 and weights[b] > 0.0:
+            x = atoms.bin_x[t, b]
             # The last bin may be too wide for an expansion around its mean.
             opened = b == n_bins - 1 and reach_of(atoms, t, b) > width
             half = 0.0 if opened else 0.5 * min(atoms.bin_spread[t, b], 0.25 * width * width)
-            weight = factor * atoms.bin_count[t, b] * exp_nonpositive64(min(x, 0.0))
+            weight = factor * atoms.bin_count[t, b] * weights[b]
             mass += weight * (1.0 + half)
             moment += weight * (x * (1.0 + half) + 2.0 * half)
         masses[k + b + 1], moments[k + b + 1] = mass, moment
@@ -387,7 +403,7 @@ def add_up(atoms: Atoms, t: int, bins: int) -> None:
     """The cumulative sums of row t over its single tokens and this many bins."""
     k = atoms.size[t]
     masses, moments, x = atoms.mass[t], atoms.moment[t], atoms.x[t]
-    weigh_singles(x[:k], moments[1 : k + 1])  # the weights stand there until they are added up
+    weigh(x[:k], moments[1 : k + 1])  # the weights stand there until they are added up
     mass, moment = 0.0, 0.0
     masses[0] = moments[0] = 0.0
     for i in range(k):
@@ -403,12 +419,17 @@ def weigh_row(atoms: Atoms, state: NDArray[np.float64], t: int) -> None:
     """Weights and sums of row t from its x, and the totals over what is left."""
     k = atoms.size[t]
     add_up(atoms, t, math.ceil(state[t, MAY_HIGH]) - k)
-    state[t, OPEN] = 0.0
-    if state[t, MAY_HIGH] > k:
-        least, most, _, _ = ranges_of_bins(atoms, t, float(k), math.ceil(state[t, MAY_HIGH]))
-        state[t, OPEN] = most - least
     total, first = sums_of(atoms, t, state[t, LOW], state[t, HIGH])
     state[t, TOTAL], state[t, MEAN], state[t, KNOWN], state[t, RANGED] = total, first / total, 0.0, 0.0
+    state[t, OPEN] = 0.0
+    if state[t, MAY_HIGH] > k:
+        least, most, first_least, first_most = ranges_of_bins(atoms, t, float(k), math.ceil(state[t, MAY_HIGH]))
+        state[t, OPEN] = most - least
+        if state[t, LOW] <= k and state[t, HIGH] == math.ceil(state[t, MAY_HIGH]) and state[t, UNSEEN] == 0.0:
+            total, first = sums_of(atoms, t, state[t, LOW], float(k))
+            state[t, LEAST], state[t, MOST] = total + least, total + most
+            state[t, FIRST_LEAST], state[t, FIRST_MOST] = first + first_least, first + first_most
+            state[t, RANGED] = 1.0
 
 
 @njit
@@ -551,6 +572,9 @@ def bounds_of(atoms: Atoms, state: NDArray[np.float64], t: int, entropy: float, 
     log_total = math.log(state[t, TOTAL])
     least, _, _, least_first = ranges_of(atoms, state, t, state[t, SURE_LOW], state[t, SURE_HIGH])
     _, most, most_first, _ = ranges_of(atoms, state, t, state[t, MAY_LOW], state[t, MAY_HIGH])
+    if least <= 0.0:
+        out[t, BOUND] = out[t, ENTROPY_BOUND] = math.inf
+        return
     blur = state[t, BLUR] * (abs(state[t, MEAN]) + abs(state[t, TOKEN_X]))
     out[t, BOUND] = max(math.log(most) - log_total, log_total - math.log(least)) + blur
     highest = math.log(most) - most_first / least

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from workbench.kernels.atoms import edges_of, ends, mass_between, x_of
+from workbench.kernels.atoms import DOUBT, edges_of, ends, mass_between, x_of
 from workbench.kernels.rules import keeps
 from workbench.samplers.parameters import choice, number
 from workbench.samplers.step import Step
@@ -103,6 +103,15 @@ def first_bin_reaches(row: Row, x: float) -> bool:
     return edges_of(row, b)[0] >= x
 
 
+@njit(forceinline=True)
+def low_is_open(row: Row, b: int) -> bool:
+    """Whether it depends on where in bin b, or its neighbours, the interval ends which likely tokens are within it."""
+    upper, lower = edges_of(row, b)
+    start, stop = ends(row)
+    near = first_within(row, 2.0 * row.mean - upper - 2.0 * row.width, start, stop)
+    return near != first_within(row, 2.0 * row.mean - lower + 2.0 * row.width, start, stop)
+
+
 @keeps
 def typical(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
     """The interval around x = E[x], where -log p equals the entropy, that has the mass."""
@@ -116,6 +125,8 @@ def typical(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
     spare = mass_of(row, low, high) - target
     if high == k and k < row.high and first_bin_reaches(row, row.mean - distance):
         return max(row.low, float(low)), min(row.high, k + 1e-6)
+    if high > k and high < row.high and low_is_open(row, high - 1 - k):
+        row.memory[DOUBT] = 1.0
     above = x_of(row, low) - row.mean >= distance - 1e-12 * max(1.0, distance)
     if parameters[1] == 1.0:  # of atoms at that distance no more than are needed, those below the mean go first
         while (

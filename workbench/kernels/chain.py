@@ -36,6 +36,7 @@ READS_SHAPE, READS_TOTAL, READS_ENTROPY = 1, 2, 4
 """What a rule looks at besides the atoms themselves, as the number of corners at which it has to be asked."""
 
 _NEGLIGIBLE = -45.0  # exp of it times a vocabulary is about the rounding of a sum of at least 1
+_NOTHING = 1e-300
 _COLDEST = 1e-6  # below this temperature the most likely token has all the mass in float64 already
 
 
@@ -246,7 +247,15 @@ def cut(atoms: Atoms, state: NDArray[np.float64], t: int, low: float, high: floa
     state[t, MAY_LOW], state[t, MAY_HIGH] = bounds[2], bounds[3]
     if not unchanged:
         total, first = sums_of(atoms, t, low, high)
-        state[t, TOTAL], state[t, MEAN], state[t, KNOWN], state[t, RANGED] = total, first / total, 0.0, 0.0
+        set_totals(state, t, total, first)
+
+
+@njit
+def set_totals(state: NDArray[np.float64], t: int, total: float, first: float) -> None:
+    """Sums over what is left; where all of it is too far down to have any weight, a number that stands for it."""
+    if total <= 0.0:
+        total, first, state[t, BLUR] = _NOTHING, 0.0, math.inf
+    state[t, TOTAL], state[t, MEAN], state[t, KNOWN], state[t, RANGED] = total, first / total, 0.0, 0.0
 
 
 @njit
@@ -312,6 +321,9 @@ def corners(
         if reads == READS_SHAPE and case == 0 and low == state[t, LOW] and high == state[t, HIGH]:
             continue  # what was asked already
         least, most, first_least, first_most = ranges_of(atoms, state, t, low, high)
+        if least <= 0.0:
+            state[t, BLUR] = math.inf
+            continue
         for corner in range(reads):
             total = least if corner % 2 == 0 else most
             mean = first_least / least if corner < 2 else first_most / most
@@ -336,8 +348,9 @@ def keep_rows(
 ) -> None:
     """Cut rows start to stop, each on its own."""
     for t in range(start, stop):
-        if spread_matters and state[t, UNSEEN] > 0.0:
-            state[t, BLUR] = math.inf  # where in the bins the penalised tokens lie is not known
+        # Where in the bins penalised tokens lie is not known, nor how many of a bin are left that was cut.
+        if spread_matters and (state[t, UNSEEN] > 0.0 or state[t, SURE_HIGH] != state[t, MAY_HIGH]):
+            state[t, BLUR] = math.inf
         keep_row(atoms, state, t, rule, parameters, reads, uniforms[t], memory[t])
 
 
@@ -420,7 +433,7 @@ def weigh_row(atoms: Atoms, state: NDArray[np.float64], t: int) -> None:
     k = atoms.size[t]
     add_up(atoms, t, math.ceil(state[t, MAY_HIGH]) - k)
     total, first = sums_of(atoms, t, state[t, LOW], state[t, HIGH])
-    state[t, TOTAL], state[t, MEAN], state[t, KNOWN], state[t, RANGED] = total, first / total, 0.0, 0.0
+    set_totals(state, t, total, first)
     state[t, OPEN] = 0.0
     if state[t, MAY_HIGH] > k:
         least, most, first_least, first_most = ranges_of_bins(atoms, t, float(k), math.ceil(state[t, MAY_HIGH]))
@@ -503,6 +516,9 @@ def extremes(
         if high <= low:
             continue
         least, most, first_least, first_most = ranges_of(atoms, state, t, low, high)
+        if least <= 0.0:
+            state[t, BLUR] = math.inf
+            continue
         for corner in range(4):
             total = least if corner % 2 == 0 else most
             mean = first_least / least if corner < 2 else first_most / most

@@ -1,4 +1,4 @@
-"""From key press to painted chart in JupyterLab: the trace panel against a bare FigureWidget doing the same restyle."""
+"""From key press to painted chart in JupyterLab: panels against a bare FigureWidget doing the same restyle."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import Page, sync_playwright
 
+from tests.benchmarks.bench_samplers import synthetic
 from tests.browser.jupyter import Notebook, Server, find_browser
 
 if TYPE_CHECKING:
@@ -49,6 +50,43 @@ keys.observe(lambda change: setattr(cursor, "x", [change["new"] % len(trace)] * 
 import ipywidgets
 ipywidgets.VBox([keys, figure]).add_class("bare")
 """
+# A slider's move over 4,096 tokens of a 151,936 vocabulary, replayed each time, against its restyle alone.
+SAMPLER = """
+import workbench as wb
+from widgets import SamplerPanel
+
+panel = SamplerPanel(wb.Trace.load("sampler.parquet"), sampler=wb.Sampler(top_p=0.5))
+panel
+"""
+BARE_SAMPLER = """
+import anywidget, ipywidgets, traitlets
+import numpy as np
+import plotly.graph_objects as go
+from widgets.figures.sampler_series import moved_series
+from widgets.figures.series import update_figure
+
+class Keys(anywidget.AnyWidget):
+    _esm = '''export default { render({ model, el }) {
+      el.className = "bare-keys"; el.tabIndex = 0; el.textContent = "keys";
+      el.addEventListener("keydown", (event) => {
+        event.stopPropagation(); event.preventDefault();
+        model.set("value", model.get("value") + 1); model.save_changes();
+      });
+    } }'''
+    value = traitlets.Int(0).tag(sync=True)
+
+scene = panel.along._scene()
+replayer = wb.Replayer(panel.session.trace)
+moves = [
+    moved_series(panel.replays.tokens, replayer.replay(wb.Sampler(top_p=float(p))), scene.view)
+    for p in np.linspace(0.5, 0.8, 60)
+]
+figure = go.FigureWidget(panel.along.figure(scene))
+figure.layout.height = 424
+keys = Keys()
+keys.observe(lambda change: update_figure(figure, moves[change["new"] % len(moves)]), "value")
+ipywidgets.VBox([keys, figure]).add_class("bare")
+"""
 LISTEN = """(scope) => {
   const plot = document.querySelector(`${scope} .js-plotly-plot`);
   window.samples = []; window.pressed = null;
@@ -71,24 +109,35 @@ def measured(page: Page, scope: str) -> list[float]:
 
 
 def rows() -> Iterator[dict]:
-    """One row; the budget is on the medians."""
+    """A row for the cursor of a trace and one for the slider of a sampler; the budget is on the medians."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = Server(Path(folder))
+        saved = synthetic()[0].save(Path(folder) / "sampler.parquet")
         try:
             browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
             notebook = Notebook(browser.new_page(), server).open([PANEL, BARE], size=(1280, 1600))
-            notebook.run_all(timeout=120)
-            page = notebook.page
-            page.wait_for_timeout(2000)
-            page.locator(".workbench-panel .ewb-token").first.click()
-            ours = measured(page, ".workbench-panel")
-            page.locator(".bare-keys").click()
-            peer = measured(page, ".bare")
+            yield compared(notebook, ".workbench-panel .ewb-token", "key press to painted chart: cursor")
+            notebook = Notebook(browser.new_page(), server).open(
+                [SAMPLER.replace("sampler.parquet", str(saved)), BARE_SAMPLER], size=(1280, 2000)
+            )
+            yield compared(notebook, ".workbench-sampler .noUi-handle", "key press to painted chart: top-p slider")
         finally:
             server.stop()
+
+
+def compared(notebook: Notebook, focus: str, name: str) -> dict:
+    """Presses of an arrow key on our widget and on the bare one below it."""
+    notebook.run_all(timeout=120)
+    page = notebook.page
+    page.wait_for_timeout(2000)
+    page.locator(focus).first.click()
+    ours = measured(page, ".workbench-panel")
+    page.locator(".bare-keys").click()
+    peer = measured(page, ".bare")
+    page.close()
     ratio = statistics.median(ours) / statistics.median(peer)
-    yield {
-        "name": "key press to painted chart (median)", "peer": "bare FigureWidget, same restyle",
+    return {
+        "name": name, "peer": "bare FigureWidget, same restyle",
         "ours_seconds": statistics.median(ours) / 1e3, "peer_seconds": statistics.median(peer) / 1e3,
         "ratio": ratio, "budget": f"<= {BUDGET:g}x", "passed": ratio <= BUDGET,
         "note": f"slowest {max(ours):.0f} ms against {max(peer):.0f} ms",

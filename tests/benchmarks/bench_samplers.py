@@ -1,4 +1,4 @@
-"""One move of a sampler's slider on 4,096 tokens of a 151,936 vocabulary, against transformers' warpers on the logits."""
+"""One move of a sampler's slider on 4,096 tokens of a 151,936 vocabulary, against transformers' warpers on logits."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def rows() -> Iterator[dict]:
     chain = wb.Sampler.chain
     moves = {
         "top-p": (lambda v: chain([TopP(v)]), np.linspace(0.5, 0.95, MOVES), (TopPLogitsWarper(0.9),)),
-        "locally typical": (lambda v: chain([LocallyTypical(v)]), np.linspace(0.5, 0.95, MOVES), (TypicalLogitsWarper(0.9),)),
+        "locally typical": (
+            lambda v: chain([LocallyTypical(v)]), np.linspace(0.5, 0.95, MOVES), (TypicalLogitsWarper(0.9),),
+        ),
         "top-p after temperature 0.8": (
             lambda v: chain([Temperature(0.8), TopP(v)]), np.linspace(0.5, 0.95, MOVES),
             (TemperatureLogitsWarper(0.8), TopPLogitsWarper(0.9)),
@@ -111,7 +113,8 @@ def rows() -> Iterator[dict]:
             for name, (sampler, values, warpers) in moves.items():
                 ours, peer = moved(replayer, sampler, values), warped(scores, *warpers)
                 yield {
-                    "name": f"slider move: {name}", "peer": f"transformers' warpers, {PEER_ROWS} rows x {TOKENS // PEER_ROWS}",
+                    "name": f"slider move: {name}",
+                    "peer": f"transformers' warpers, {PEER_ROWS} rows x {TOKENS // PEER_ROWS}",
                     "ours_seconds": ours, "peer_seconds": peer, "ratio": peer / ours, "budget": f">= {RATIO}x, 16 ms",
                     "passed": peer / ours >= RATIO and ours <= SECONDS,
                     "note": f"{TOKENS} x {VOCABULARY}, mean entropy {trace.tokens['entropy'].mean():.2f} nats",

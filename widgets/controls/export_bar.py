@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from dataclasses import dataclass
 from html import escape
@@ -12,6 +13,7 @@ import ipywidgets
 
 from widgets.controls.job import Job
 from widgets.figures import export_data, export_settings, save_figure
+from widgets.figures.export import PRINT_DPI, PRINT_SIZES
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 FIGURES = ("PNG", "SVG", "PDF", "HTML")
 DATA = ("CSV", "Parquet")
 SETTINGS = ("JSON",)
+_CSS_DPI = 96
+_PAGE_HEIGHT = 420  # pixels of a figure in an HTML page
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Exportable:
     data: pl.DataFrame
     settings: Mapping[str, Any]
     """Model, sampler, seed, versions and the panel's own controls; travels in every file."""
+    tall: float = 1.0
+    """Height against that of the usual figure, for one with several plots or many rows."""
 
 
 class ExportBar(ipywidgets.HBox):
@@ -94,7 +100,10 @@ class ExportBar(ipywidgets.HBox):
             return export_data(current.data, path.name, dict(current.settings), folder=self.folder)
         if format_ in SETTINGS:
             return export_settings(current.settings, path.name, folder=self.folder)
-        return save_figure(current.figure, path.name, size=size, meta=dict(current.settings), folder=self.folder)
+        figure, dimensions, scale = _sized(current, size)
+        return save_figure(
+            figure, path.name, size=dimensions, scale=scale, meta=dict(current.settings), folder=self.folder
+        )
 
     def _done(self, path: Path) -> None:
         self._enable()
@@ -115,6 +124,16 @@ class ExportBar(ipywidgets.HBox):
         for child in (*self.children,):
             child.close()
         super().close()
+
+
+def _sized(current: Exportable, column: str) -> tuple[go.Figure, Any, float | None]:
+    """The figure, its size and scale: a column's own, or as wide and taller, with text of the same 7 pt."""
+    if current.tall == 1.0:
+        return current.figure, column, None
+    width, height = (mm / 25.4 * _CSS_DPI for mm in PRINT_SIZES[column])
+    figure = copy.deepcopy(current.figure)
+    figure.update_layout(font_size=7 / 72 * _CSS_DPI, height=_PAGE_HEIGHT * current.tall)  # the height is for HTML
+    return figure, (width, height * current.tall), PRINT_DPI / _CSS_DPI
 
 
 _names = threading.Lock()

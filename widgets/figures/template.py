@@ -171,6 +171,8 @@ def trace_style(role: str, theme: Theme) -> dict[str, Any]:
             "textfont": {"color": colours["forking"]},
         },
         "bound": {"line": {"color": colours["muted"], "width": 1.5, "dash": "dashdot"}},
+        **_sampler_styles(colours),
+        **_replay_styles(colours),
     }
     for phase, symbol in (("think", "circle"), ("answer", "diamond"), ("marker", "x")):
         styles[f"scatter:{phase}"] = {
@@ -190,6 +192,59 @@ def trace_style(role: str, theme: Theme) -> dict[str, Any]:
             },
         }
     return styles.get(role, {})
+
+
+def _sampler_styles(colours: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Marks of the charts of samplers: A is solid and violet, B dashed and green, what is dropped magenta ticks."""
+    a, b = colours["sampled"], colours["high_window"]
+    band = {"fillcolor": faded(a, 0.25), "line": {"width": 0}}
+    dashed = {"line": {"color": b, "width": 1.6, "dash": "dash"}}
+    pale = faded(colours["raw"], 0.22)
+    return {
+        "sampler_a": {"line": {"color": a, "width": 1.8}},
+        "sampler_b": dashed,
+        "entropy_band": band,
+        "kept_a": {"line": {"color": a, "width": 1.8}},
+        "kept_b": dashed,
+        "kept_band": band,
+        "dropped": {"line": {"color": colours["forking"], "width": 2}},
+        "cursor_kept": {"line": {"color": colours["ink"], "width": 1.5}},
+        "top_raw": {"marker": {"color": faded(colours["raw"], 0.55), "line": {"color": colours["raw"], "width": 1}}},
+        "top_dropped": {
+            "marker": {
+                "color": pale,
+                "line": {"color": colours["raw"], "width": 1},
+                "pattern": {"shape": "/", "fgcolor": colours["raw"], "bgcolor": pale, "size": 5, "solidity": 0.2},
+            },
+        },
+        "top_sampled": {"marker": {"color": a, "line": {"color": a, "width": 0}}},
+        "top_other": {"marker": {"color": b, "symbol": "diamond-open", "size": 7, "line": {"color": b, "width": 1.6}}},
+        "top_text": {"textfont": {"color": colours["muted"]}},
+        "cut": {
+            "line": {"color": colours["forking"], "width": 1.6, "dash": "dash"},
+            "textfont": {"color": colours["forking"]},
+        },
+    }
+
+
+def _replay_styles(colours: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Marks of the charts of switching and of reflective decoding."""
+    large, triggered = colours["answer"], colours["forking"]
+    hatched = {"fillcolor": faded(large, 0.14), "fillpattern": {"fgcolor": large}}
+    return {
+        "drawn_large": {**hatched, "line": {"width": 0}},
+        "route": {**hatched, "line": {"color": colours["ink"], "width": 1.8}},
+        "threshold_down": {"line": {"color": colours["high_window"], "width": 2, "dash": "dot"}},
+        "cursor_route": {"line": {"color": colours["ink"], "width": 1.5}},
+        "triggered": {
+            "marker": {
+                "color": triggered,
+                "symbol": "diamond",
+                "size": 10,
+                "line": {"color": colours["background"], "width": 1},
+            }
+        },
+    }
 
 
 def shape_style(name: str, theme: Theme) -> dict[str, Any]:

@@ -231,9 +231,9 @@ def test_a_step_of_ones_own_is_named_everywhere():
         tempers = constant
 
     try:
-        for engine in ("transformers", "vllm", "llamacpp"):
+        for engine, title in (("transformers", "transformers"), ("vllm", "vLLM"), ("llamacpp", "llama.cpp")):
             export = getattr(wb.Sampler.chain([Mine()]), f"to_{engine}")()
-            assert export.lost == (f"Mine: {engine} has no such step; it is left out.",)
+            assert export.lost == (f"Mine: {title} has no such step; it is left out.",)
             assert export.to_dict()["engine"] == engine
     finally:
         del STEPS["mine"]

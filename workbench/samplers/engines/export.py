@@ -21,6 +21,9 @@ COMMUTE = frozenset(
 )
 """Pairs of steps that keep the same tokens in either order; the others look at what is left, or at the temperature."""
 
+TITLES = {"transformers": "transformers", "vllm": "vLLM", "llamacpp": "llama.cpp"}
+"""As people write them."""
+
 MAY_DROP_THE_BEST = ("typical_p", "xtc", "mirostat", "entropy_quadrants")
 
 
@@ -65,9 +68,9 @@ def carried(steps: Sequence[Step], engine: str, order: Sequence[str] | None = No
         if changes_nothing(step):
             continue
         if engine not in step.engines:
-            lost.append(f"{step.title}: {engine} has no such step; it is left out.")
+            lost.append(f"{step.title}: {TITLES[engine]} has no such step; it is left out.")
         elif any(other.name == step.name for other in kept):
-            lost.append(f"{step.title} comes twice: {engine} has it once, the first one is taken.")
+            lost.append(f"{step.title} comes twice: {TITLES[engine]} has it once, the first one is taken.")
         else:
             kept.append(step)
             lost += [f"{step.title}: {line}" for line in step.lost(engine)]
@@ -80,7 +83,7 @@ def misplaced(steps: Sequence[Step], engine: str, order: Sequence[str]) -> list[
     """A sentence for each pair that the engine applies the other way round, where that makes a difference."""
     place = {name: i for i, name in enumerate(order)}
     return [
-        f"{engine} applies {second.title} before {first.title}: what is kept can differ."
+        f"{TITLES[engine]} applies {second.title} before {first.title}: what is kept can differ."
         for i, first in enumerate(steps)
         for second in steps[i + 1 :]
         if place[second.name] < place[first.name] and frozenset((first.name, second.name)) not in COMMUTE

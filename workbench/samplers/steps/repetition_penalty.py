@@ -58,5 +58,5 @@ class RepetitionPenalty(Step):
     def lost(self, engine: str) -> tuple[str, ...]:
         """The window."""
         if engine in ("transformers", "vllm") and self.last_n:
-            return (f"{engine} penalises every token seen so far, not the last {self.last_n} only.",)
+            return (f"Every token seen so far is penalised there, not the last {self.last_n} only.",)
         return ()

@@ -52,7 +52,7 @@ class Atoms(NamedTuple):
     origin: NDArray[np.float64]  # (T,)
     width: NDArray[np.float64]  # (T,)
     floor: NDArray[np.float64]  # (T,)
-    mass: NDArray[np.float64]  # (T, K + B + 1): Σ exp(x) over all tokens before each atom
+    mass: NDArray[np.float64]  # (T, K + B + 1): Σ exp(x) over all tokens before each atom, up to MAY_HIGH
     moment: NDArray[np.float64]  # (T, K + B + 1): Σ exp(x) x likewise
     tokens: NDArray[np.float64]  # (T, B + 1): tokens of all bins before each
     raw_x: NDArray[np.float64]  # (T, K): at T = 1, before any penalty, from the raw maximum
@@ -190,11 +190,17 @@ def widen(
             sure_high, may_high = tie_start(atoms, t, k), beyond
     if high > k and (low != given_low or high != given_high):
         around = max(0, math.floor(high) - 1)
-        open_mass = state[t, OPEN] + atoms.mass[t, min(n, around + 3)] - atoms.mass[t, around]
+        open_mass = state[t, OPEN] + atoms.mass[t, min(math.ceil(given_high), around + 3)] - atoms.mass[t, around]
         if high != given_high:
-            sure_high, may_high = min(sure_high, before(atoms, t, high, open_mass)), after(atoms, t, high, open_mass)
+            sure_high, may_high = (
+                min(sure_high, before(atoms, t, high, open_mass)),
+                after(atoms, t, high, open_mass, math.ceil(given_high)),
+            )
         if low != given_low:
-            may_low, sure_low = before(atoms, t, low, open_mass), max(sure_low, after(atoms, t, low, open_mass))
+            may_low, sure_low = (
+                before(atoms, t, low, open_mass),
+                max(sure_low, after(atoms, t, low, open_mass, math.ceil(given_high))),
+            )
     bounds[0], bounds[1] = max(bounds[0], sure_low), min(bounds[1], sure_high)
     bounds[2], bounds[3] = min(bounds[2], max(may_low, given_low)), max(bounds[3], min(may_high, math.ceil(given_high)))
 
@@ -210,9 +216,9 @@ def before(atoms: Atoms, t: int, position: float, mass: float) -> int:
 
 
 @njit
-def after(atoms: Atoms, t: int, position: float, mass: float) -> int:
-    """A position below a cut by an atom at least, and by that mass."""
-    n, here = atoms.size[t] + atoms.bin_x.shape[1], along(atoms.mass[t], position)
+def after(atoms: Atoms, t: int, position: float, mass: float, n: int) -> int:
+    """A position below a cut by an atom at least, and by that mass; n is as far as it can be."""
+    here = along(atoms.mass[t], position)
     i = min(n, math.ceil(position) + 1)
     while i < n and atoms.mass[t, i] - here < mass:
         i += 1
@@ -399,8 +405,8 @@ def add_bins(atoms: Atoms, t: int, bins: int, factor: float) -> None:
     used = max(0, min(bins, n_bins))
     weights = np.empty(used)
     weigh(atoms.bin_x[t][:used], weights)
-    for b in range(n_bins):
-        if b < used and atoms.bin_count[t, b] > 0.0 and weights[b] > 0.0:
+    for b in range(used):
+        if atoms.bin_count[t, b] > 0.0 and weights[b] > 0.0:
             x = atoms.bin_x[t, b]
             # The last bin may be too wide for an expansion around its mean.
             opened = b == n_bins - 1 and reach_of(atoms, t, b) > width
@@ -451,7 +457,8 @@ def divide(given: Atoms, atoms: Atoms, state: NDArray[np.float64], t: int, inver
     k = given.size[t]
     atoms.x[t][:k] = given.x[t][:k] * inverse
     atoms.bin_x[t] = given.bin_x[t] * inverse
-    atoms.bin_spread[t] = given.bin_spread[t] * (inverse * inverse)
+    used = max(0, math.ceil(state[t, MAY_HIGH]) - k)
+    atoms.bin_spread[t][:used] = given.bin_spread[t][:used] * (inverse * inverse)
     atoms.origin[t] = given.origin[t] * inverse
     atoms.width[t] = given.width[t] * inverse
     atoms.floor[t] = given.floor[t] * inverse

@@ -51,7 +51,7 @@ def add_to_bin(atoms: Atoms, t: int, x: float, raw_x: float, raw_weight: float, 
     d = x - atoms.bin_x[t, b] if n > 0 else 0.0
     atoms.bin_count[t, b] = n + 1.0
     atoms.bin_x[t, b] = atoms.bin_x[t, b] + d / (n + 1.0) if n > 0 else x
-    atoms.bin_spread[t, b] = (n * atoms.bin_spread[t, b] + d * d * n / (n + 1.0)) / (n + 1.0)
+    atoms.bin_spread[t, b] = (n * atoms.bin_spread[t, b] + d * d * n / (n + 1.0)) / (n + 1.0) if n > 0 else 0.0
     atoms.raw_bin_x[t, b] += (raw_x - atoms.raw_bin_x[t, b]) / (n + 1.0)
     raw_bins[b] += raw_weight
     atoms.floor[t] = min(atoms.floor[t], x)

@@ -35,8 +35,6 @@ class Row(NamedTuple):
     """(b,) variance of x within the bin."""
     mass: NDArray[np.float64]
     """(k + b + 1,) Σ exp(x) over all tokens before each atom, dropped ones included."""
-    moment: NDArray[np.float64]
-    """(k + b + 1,) Σ exp(x) x likewise."""
     tokens: NDArray[np.float64]
     """(b + 1,) tokens of all bins before each."""
     low: float
@@ -82,8 +80,14 @@ def mass_between(row: Row, low: float, high: float) -> float:
 
 @njit(forceinline=True)
 def moment_between(row: Row, low: float, high: float) -> float:
-    """Σ exp(x) x from one position to another."""
-    return along(row.moment, high) - along(row.moment, low)
+    """Σ exp(x) x from one position to another, added up."""
+    k, moment = row.x.shape[0], 0.0
+    for i in range(int(low), min(k, math.ceil(high))):
+        moment += (row.mass[i + 1] - row.mass[i]) * row.x[i]
+    for i in range(max(k, int(low)), math.ceil(high)):
+        share = max(0.0, min(1.0, high - i) - max(0.0, low - i))
+        moment += share * (row.mass[i + 1] - row.mass[i]) * row.bin_x[i - k]
+    return moment
 
 
 @njit(forceinline=True)

@@ -53,7 +53,6 @@ class Atoms(NamedTuple):
     width: NDArray[np.float64]  # (T,)
     floor: NDArray[np.float64]  # (T,)
     mass: NDArray[np.float64]  # (T, K + B + 1): Σ exp(x) over all tokens before each atom, up to MAY_HIGH
-    moment: NDArray[np.float64]  # (T, K + B + 1): Σ exp(x) x likewise
     tokens: NDArray[np.float64]  # (T, B + 1): tokens of all bins before each
     raw_x: NDArray[np.float64]  # (T, K): at T = 1, before any penalty, from the raw maximum
     raw_bin_x: NDArray[np.float64]  # (T, B)
@@ -76,7 +75,7 @@ def row_of(
     k, n = atoms.size[t], atoms.size[t] + atoms.bin_x.shape[1] + 1
     return Row(
         atoms.ids[t][:k], atoms.x[t][:k], atoms.bin_x[t], atoms.bin_count[t], atoms.bin_spread[t],
-        atoms.mass[t][:n], atoms.moment[t][:n], atoms.tokens[t], low, high, total, mean,
+        atoms.mass[t][:n], atoms.tokens[t], low, high, total, mean,
         atoms.origin[t], atoms.width[t], atoms.floor[t], uniform, memory,
     )  # fmt: skip
 
@@ -89,21 +88,36 @@ def part(low: float, high: float, i: int) -> float:
 
 @njit
 def sums_of(atoms: Atoms, t: int, low: float, high: float) -> tuple[float, float]:
-    """Σ weight and Σ weight x over atoms low to high."""
-    total = along(atoms.mass[t], high) - along(atoms.mass[t], low)
-    if low == 0.0 or total > 1e-3 * atoms.mass[t, int(low)]:
-        return total, along(atoms.moment[t], high) - along(atoms.moment[t], low)
-    # The difference of two nearly equal sums: add up what is left of it instead.
-    k, stop = atoms.size[t], math.ceil(high)
-    total, first = 0.0, 0.0
+    """Σ exp(x) and Σ exp(x) x over atoms low to high."""
+    k, stop, x, mass = atoms.size[t], math.ceil(high), atoms.x[t], atoms.mass[t]
+    total, first = along(mass, high) - along(mass, low), 0.0
+    exact = low == 0.0 or total > 1e-3 * mass[int(low)]
+    if not exact:  # the difference of two nearly equal sums: add up what is left of it instead
+        total = 0.0
     for i in range(int(low), min(k, stop)):
-        w = exp_nonpositive64(atoms.x[t, i])
-        total += w
-        first += w * atoms.x[t, i]
+        w = mass[i + 1] - mass[i] if exact else exp_nonpositive64(x[i])
+        total += 0.0 if exact else w
+        first += w * x[i]
     for i in range(max(k, int(low)), stop):
-        total += part(low, high, i) * (atoms.mass[t, i + 1] - atoms.mass[t, i])
-        first += part(low, high, i) * (atoms.moment[t, i + 1] - atoms.moment[t, i])
+        w = part(low, high, i) * (mass[i + 1] - mass[i])
+        total += 0.0 if exact else w
+        first += w * tilted(atoms, t, i - k)
     return total, first
+
+
+@njit
+def tilted(atoms: Atoms, t: int, b: int) -> float:
+    """Mean of x in bin b under exp(x), to first order in the variance."""
+    half = half_variance(atoms, t, b)
+    return atoms.bin_x[t, b] + 2.0 * half / (1.0 + half)
+
+
+@njit
+def half_variance(atoms: Atoms, t: int, b: int) -> float:
+    """Half the variance of x in bin b, at most what its width allows; 0 where the last bin is too wide to expand."""
+    width = atoms.width[t]
+    opened = b == atoms.bin_x.shape[1] - 1 and reach_of(atoms, t, b) > width
+    return 0.0 if opened else 0.5 * min(atoms.bin_spread[t, b], 0.25 * width * width)
 
 
 @njit
@@ -398,47 +412,46 @@ def weigh(x: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
 
 
 @njit
-def add_bins(atoms: Atoms, t: int, bins: int, factor: float) -> None:
-    """Sums of row t over its bins: n exp(m) (1 + v / 2) times `factor`, m and v mean and variance of x in the bin."""
-    k, masses, moments = atoms.size[t], atoms.mass[t], atoms.moment[t]
-    mass, moment, width, n_bins = masses[k], moments[k], atoms.width[t], atoms.bin_x.shape[1]
-    used = max(0, min(bins, n_bins))
+def add_bins(atoms: Atoms, t: int, bins: int, factor: float) -> float:
+    """Sums of row t over its bins, n exp(m) (1 + v / 2) times `factor`, m and v mean and variance of x; Σ exp(x) x."""
+    k, masses = atoms.size[t], atoms.mass[t]
+    mass, moment, used = masses[k], 0.0, max(0, min(bins, atoms.bin_x.shape[1]))
     weights = np.empty(used)
     weigh(atoms.bin_x[t][:used], weights)
     for b in range(used):
         if atoms.bin_count[t, b] > 0.0 and weights[b] > 0.0:
-            x = atoms.bin_x[t, b]
-            # The last bin may be too wide for an expansion around its mean.
-            opened = b == n_bins - 1 and reach_of(atoms, t, b) > width
-            half = 0.0 if opened else 0.5 * min(atoms.bin_spread[t, b], 0.25 * width * width)
+            x, half = atoms.bin_x[t, b], half_variance(atoms, t, b)
             weight = factor * atoms.bin_count[t, b] * weights[b]
             mass += weight * (1.0 + half)
             moment += weight * (x * (1.0 + half) + 2.0 * half)
-        masses[k + b + 1], moments[k + b + 1] = mass, moment
+        masses[k + b + 1] = mass
+    return moment
 
 
 @njit
-def add_up(atoms: Atoms, t: int, bins: int) -> None:
-    """The cumulative sums of row t over its single tokens and this many bins."""
+def add_up(atoms: Atoms, t: int, bins: int) -> float:
+    """The cumulative sums of row t over its single tokens and this many bins; Σ exp(x) x over all of these."""
     k = atoms.size[t]
-    masses, moments, x = atoms.mass[t], atoms.moment[t], atoms.x[t]
-    weigh(x[:k], moments[1 : k + 1])  # the weights stand there until they are added up
+    masses, x, weights = atoms.mass[t], atoms.x[t], np.empty(k)
+    weigh(x[:k], weights)
     mass, moment = 0.0, 0.0
-    masses[0] = moments[0] = 0.0
+    masses[0] = 0.0
     for i in range(k):
-        w = moments[i + 1]
-        mass += w
-        moment += w * x[i]
-        masses[i + 1], moments[i + 1] = mass, moment
-    add_bins(atoms, t, bins, 1.0)
+        mass += weights[i]
+        moment += weights[i] * x[i]
+        masses[i + 1] = mass
+    return moment + add_bins(atoms, t, bins, 1.0)
 
 
 @njit
 def weigh_row(atoms: Atoms, state: NDArray[np.float64], t: int) -> None:
     """Weights and sums of row t from its x, and the totals over what is left."""
     k = atoms.size[t]
-    add_up(atoms, t, math.ceil(state[t, MAY_HIGH]) - k)
-    total, first = sums_of(atoms, t, state[t, LOW], state[t, HIGH])
+    total, first = 0.0, add_up(atoms, t, math.ceil(state[t, MAY_HIGH]) - k)
+    if state[t, LOW] == 0.0 and k <= state[t, HIGH] == math.ceil(state[t, MAY_HIGH]):
+        total = atoms.mass[t, math.ceil(state[t, MAY_HIGH])]
+    else:
+        total, first = sums_of(atoms, t, state[t, LOW], state[t, HIGH])
     set_totals(state, t, total, first)
     state[t, OPEN] = 0.0
     if state[t, MAY_HIGH] > k:
@@ -455,10 +468,11 @@ def weigh_row(atoms: Atoms, state: NDArray[np.float64], t: int) -> None:
 def divide(given: Atoms, atoms: Atoms, state: NDArray[np.float64], t: int, inverse: float) -> None:
     """Row t of `given` with x times `inverse`, written to `atoms`."""
     k = given.size[t]
-    atoms.x[t][:k] = given.x[t][:k] * inverse
-    atoms.bin_x[t] = given.bin_x[t] * inverse
-    used = max(0, math.ceil(state[t, MAY_HIGH]) - k)
-    atoms.bin_spread[t][:used] = given.bin_spread[t][:used] * (inverse * inverse)
+    for i in range(k):
+        atoms.x[t, i] = given.x[t, i] * inverse
+    for b in range(max(0, math.ceil(state[t, MAY_HIGH]) - k)):
+        atoms.bin_x[t, b] = given.bin_x[t, b] * inverse
+        atoms.bin_spread[t, b] = given.bin_spread[t, b] * (inverse * inverse)
     atoms.origin[t] = given.origin[t] * inverse
     atoms.width[t] = given.width[t] * inverse
     atoms.floor[t] = given.floor[t] * inverse

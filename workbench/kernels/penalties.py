@@ -122,12 +122,23 @@ def penalise_row(
     else:
         state[t, HIGH] = kept
     state[t, REORDERED] = 1.0
+    place_empty_bins(atoms, t)
     count_tokens(atoms, t)
     add_up_raw(atoms, t, raw_singles[:kept], raw_bins)
     state[t, LOW] = state[t, SURE_LOW] = state[t, MAY_LOW] = 0.0
     state[t, SURE_HIGH] = state[t, MAY_HIGH] = state[t, HIGH]
     at = place_token(atoms, t, token, state[t, TOKEN_X])
     state[t, TOKEN_AT] = at if was_left else kept + atoms.bin_x.shape[1] + 1.0
+
+
+@njit
+def place_empty_bins(atoms: Atoms, t: int) -> None:
+    """Bins without a token get an x between their neighbours', so that x falls along all atoms."""
+    k = atoms.size[t]
+    for b in range(atoms.bin_x.shape[1]):
+        if atoms.bin_count[t, b] == 0.0:
+            x = atoms.origin[t] - b * atoms.width[t]
+            atoms.bin_x[t, b] = min(x, atoms.x[t, k - 1]) if k > 0 else x
 
 
 @njit

@@ -135,6 +135,6 @@ def use_exact_totals(atoms: Atoms, state: NDArray[np.float64], t: int, log_total
     tail = min(max(math.exp(log_total) - above, least), most)
     estimate = atoms.mass[t, int(high)] - above
     if estimate > 0.0:
-        add_bins(atoms, t, int(high) - k, tail / estimate)
+        add_bins(atoms, t, int(high) - k, tail / estimate)  # the moment follows from the entropy
     state[t, TOTAL] = above + tail
     state[t, MEAN] = math.log(above + tail) - entropy

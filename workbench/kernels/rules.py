@@ -21,7 +21,7 @@ _TOKENS = np.empty(1, np.int32)
 ROW = typeof(
     Row(
         ids=_TOKENS, x=_VECTOR, bin_x=_VECTOR, bin_count=_VECTOR, bin_spread=_VECTOR,
-        mass=_VECTOR, moment=_VECTOR, tokens=_VECTOR, low=0.0, high=0.0, total=0.0, mean=0.0, origin=0.0,
+        mass=_VECTOR, tokens=_VECTOR, low=0.0, high=0.0, total=0.0, mean=0.0, origin=0.0,
         width=0.0, floor=0.0, uniform=0.0, memory=_VECTOR,
     )
 )  # fmt: skip

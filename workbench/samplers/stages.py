@@ -79,7 +79,7 @@ def first_stage(sketch: LogitSketch) -> Stage:
         ids=np.zeros((rows, top), np.int32), x=np.zeros((rows, top)), size=np.zeros(rows, np.int64),
         bin_x=np.zeros((rows, bins)), bin_count=np.zeros((rows, bins)), bin_spread=np.zeros((rows, bins)),
         origin=np.zeros(rows), width=np.zeros(rows), floor=np.zeros(rows), mass=np.zeros((rows, top + bins + 1)),
-        moment=np.zeros((rows, top + bins + 1)), tokens=np.zeros((rows, bins + 1)), raw_x=np.zeros((rows, top)),
+        tokens=np.zeros((rows, bins + 1)), raw_x=np.zeros((rows, top)),
         raw_bin_x=np.zeros((rows, bins)), raw_mass=np.zeros((rows, top + bins + 1)), raw_total=np.zeros(rows),
     )  # fmt: skip
     state = np.zeros((rows, chain.STATE))
@@ -136,7 +136,7 @@ def _penalised(stage: Stage, step: Step, values: NDArray[np.float64], context: C
     return replace(stage, atoms=atoms)
 
 
-_SCALED = ("x", "bin_x", "bin_spread", "origin", "width", "floor", "mass", "moment")
+_SCALED = ("x", "bin_x", "bin_spread", "origin", "width", "floor", "mass")
 """The arrays a temperature changes; the others are shared between stages."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from numba import njit
 
-from workbench.kernels.atoms import DOUBT, entropy_of, mass_between, moment_between, prefix_counting
+from workbench.kernels.atoms import DOUBT, entropy_of, mass_between, moment_between, prefix_counting, x_of
 from workbench.kernels.rules import keeps
 from workbench.samplers.parameters import choice, number
 from workbench.samplers.step import Step
@@ -40,27 +40,19 @@ def within_entropy(row: Row, parameters: NDArray[np.float64]) -> tuple[float, fl
         total = mass if variant == 2.0 else total
         budget = entropy_share(mass, moment_between(row, row.low, end), total, variant)
     budget = alpha * budget + 1e-12  # rounding alone must not drop a token at alpha = 1
-    first, last = int(row.low) + 1, math.ceil(end)
-    while first < last:  # the entropy of a prefix grows with it: find the longest within the budget
-        middle = (first + last + 1) // 2
-        position = min(end, float(middle))
-        spent = entropy_share(
-            mass_between(row, row.low, position), moment_between(row, row.low, position), total, variant
-        )
-        if spent <= budget:
-            first = middle
-        else:
-            last = middle - 1
-    if first < row.x.shape[0] or first >= end:
-        return row.low, min(end, float(first))
-    # The next atom is a bin, entered as far as the budget reaches, to first order.
-    before = entropy_share(
-        mass_between(row, row.low, float(first)), moment_between(row, row.low, float(first)), total, variant
-    )
-    stop = min(end, first + 1.0)
-    after = entropy_share(mass_between(row, row.low, stop), moment_between(row, row.low, stop), total, variant)
-    share = min(1.0, max(0.0, (budget - before) / (after - before))) if after > before else 1.0
-    return row.low, first + share * (stop - first)
+    mass, moment, before = 0.0, 0.0, 0.0
+    for i in range(int(row.low), math.ceil(end)):  # the entropy of a prefix grows with it
+        stop = min(end, i + 1.0)
+        weight = mass_between(row, max(row.low, float(i)), stop)
+        mass += weight
+        moment += weight * x_of(row, i)
+        spent = entropy_share(mass, moment, total, variant) if mass > 0.0 else 0.0
+        if spent > budget and i > int(row.low):
+            # A bin is entered as far as the budget reaches, to first order.
+            share = (budget - before) / (spent - before) if i >= row.x.shape[0] else 0.0
+            return row.low, i + max(0.0, share) * (stop - i)
+        before = spent
+    return row.low, end
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,21 @@ from importlib import import_module
 TYPE_CHECKING = False  # editors and type checkers take it for True; importing typing for it would cost time
 if TYPE_CHECKING:
     from widgets.figures import save_figure
-    from widgets.panels import SamplerPanel, TracePanel
+    from widgets.panels import ReflectivePanel, SamplerPanel, SwitchingPanel, TracePanel
     from widgets.session import Session
     from widgets.strip import TokenStrip
 
 _HOME = {
+    "ReflectivePanel": "widgets.panels",
     "SamplerPanel": "widgets.panels",
     "Session": "widgets.session",
+    "SwitchingPanel": "widgets.panels",
     "TokenStrip": "widgets.strip",
     "TracePanel": "widgets.panels",
     "save_figure": "widgets.figures",
 }
 
-__all__ = ["SamplerPanel", "Session", "TokenStrip", "TracePanel", "save_figure"]
+__all__ = ["ReflectivePanel", "SamplerPanel", "Session", "SwitchingPanel", "TokenStrip", "TracePanel", "save_figure"]
 
 
 def __getattr__(name: str) -> object:

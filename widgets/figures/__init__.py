@@ -6,8 +6,10 @@ from widgets.figures.entropy_series import EntropyView
 from widgets.figures.export import export_data, export_settings, save_figure
 from widgets.figures.sampler_chart import sampler_chart
 from widgets.figures.sampler_series import SamplerView
+from widgets.figures.switching_chart import switching_chart
 from widgets.figures.template import apply_theme, template
 from widgets.figures.top_tokens import top_tokens
+from widgets.figures.trigger_chart import trigger_chart
 from widgets.figures.varentropy_scatter import varentropy_scatter
 
 __all__ = [
@@ -20,7 +22,9 @@ __all__ = [
     "export_settings",
     "sampler_chart",
     "save_figure",
+    "switching_chart",
     "template",
     "top_tokens",
+    "trigger_chart",
     "varentropy_scatter",
 ]

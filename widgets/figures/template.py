@@ -230,7 +230,8 @@ def _sampler_styles(colours: dict[str, str]) -> dict[str, dict[str, Any]]:
 def _replay_styles(colours: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Marks of the charts of switching and of reflective decoding."""
     large, triggered = colours["answer"], colours["forking"]
-    hatched = {"fillcolor": faded(large, 0.14), "fillpattern": {"fgcolor": large}}
+    pattern = {"shape": "/", "fgcolor": large, "bgcolor": faded(large, 0.1), "size": 7, "solidity": 0.12}
+    hatched = {"fillcolor": faded(large, 0.14), "fillpattern": pattern}
     return {
         "drawn_large": {**hatched, "line": {"width": 0}},
         "route": {**hatched, "line": {"color": colours["ink"], "width": 1.8}},

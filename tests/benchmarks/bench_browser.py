@@ -26,11 +26,8 @@ trace = wb.record(wb.load("demo"), "Start with 12. Add 9. Multiply by 3. Subtrac
 panel = TracePanel(trace)
 panel
 """
-# The same figure, a widget that does nothing but pass the arrow keys on, and one assignment in Python.
-BARE = """
+KEYS = """
 import anywidget, traitlets
-import plotly.graph_objects as go
-from widgets.figures import entropy_chart
 
 class Keys(anywidget.AnyWidget):
     _esm = '''export default { render({ model, el }) {
@@ -41,6 +38,11 @@ class Keys(anywidget.AnyWidget):
       });
     } }'''
     value = traitlets.Int(0).tag(sync=True)
+"""
+# The same figure, a widget that does nothing but pass the arrow keys on, and one assignment in Python.
+BARE = """
+import plotly.graph_objects as go
+from widgets.figures import entropy_chart
 
 figure = go.FigureWidget(entropy_chart(trace.tokens, cursor=0))
 figure.layout.height = 300
@@ -59,21 +61,11 @@ panel = SamplerPanel(wb.Trace.load("sampler.parquet"), sampler=wb.Sampler(top_p=
 panel
 """
 BARE_SAMPLER = """
-import anywidget, ipywidgets, traitlets
+import ipywidgets
 import numpy as np
 import plotly.graph_objects as go
 from widgets.figures.sampler_series import moved_series
 from widgets.figures.series import update_figure
-
-class Keys(anywidget.AnyWidget):
-    _esm = '''export default { render({ model, el }) {
-      el.className = "bare-keys"; el.tabIndex = 0; el.textContent = "keys";
-      el.addEventListener("keydown", (event) => {
-        event.stopPropagation(); event.preventDefault();
-        model.set("value", model.get("value") + 1); model.save_changes();
-      });
-    } }'''
-    value = traitlets.Int(0).tag(sync=True)
 
 scene = panel.along._scene()
 replayer = wb.Replayer(panel.session.trace)
@@ -115,10 +107,10 @@ def rows() -> Iterator[dict]:
         saved = synthetic()[0].save(Path(folder) / "sampler.parquet")
         try:
             browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-            notebook = Notebook(browser.new_page(), server).open([PANEL, BARE], size=(1280, 1600))
+            notebook = Notebook(browser.new_page(), server).open([PANEL, KEYS + BARE], size=(1280, 1600))
             yield compared(notebook, ".workbench-panel .ewb-token", "key press to painted chart: cursor")
             notebook = Notebook(browser.new_page(), server).open(
-                [SAMPLER.replace("sampler.parquet", str(saved)), BARE_SAMPLER], size=(1280, 2000)
+                [SAMPLER.replace("sampler.parquet", str(saved)), KEYS + BARE_SAMPLER], size=(1280, 2000)
             )
             yield compared(notebook, ".workbench-sampler .noUi-handle", "key press to painted chart: top-p slider")
         finally:

@@ -55,6 +55,12 @@ class Table(ipywidgets.VBox):
         )
         self._html.value = _STYLE + _table(rows, None if self._cursor is None else self._cursor - first)
 
+    def close(self) -> None:
+        """Close the table with its buttons."""
+        for child in (*self.children[0].children, *self.children):
+            child.close()
+        super().close()
+
 
 def _table(rows: pl.DataFrame, marked: int | None) -> str:
     kinds = [' class="text"' if dtype == pl.String else "" for dtype in rows.dtypes]

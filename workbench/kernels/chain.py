@@ -282,7 +282,9 @@ def set_totals(state: NDArray[np.float64], t: int, total: float, first: float) -
 def something(atoms: Atoms, t: int, low: float, high: float, kept_low: float, kept_high: float) -> tuple[float, float]:
     """A rule's answer within low to high; where it keeps nothing, the first atom with any weight."""
     kept_low, kept_high = max(low, kept_low), min(high, kept_high)
-    if kept_low < kept_high and sums_of(atoms, t, kept_low, kept_high)[0] > 0.0:
+    if kept_low < kept_high and along(atoms.mass[t], kept_high) > along(atoms.mass[t], kept_low):
+        return kept_low, kept_high
+    if kept_low < kept_high and sums_of(atoms, t, kept_low, kept_high)[0] > 0.0:  # lost in rounding, not nothing
         return kept_low, kept_high
     end = math.floor(low) + 1.0
     while end < high and sums_of(atoms, t, low, end)[0] <= 0.0:
@@ -306,7 +308,8 @@ def keep_row(
     row = row_of(atoms, t, low, high, state[t, TOTAL], state[t, MEAN], uniform, memory)
     memory[DOUBT] = 0.0
     kept_low, kept_high = rule(row, parameters)
-    if memory[DOUBT] == 1.0:
+    # An entropy between those of what surely and what possibly is left can cut elsewhere than either.
+    if memory[DOUBT] == 1.0 or (reads == READS_ENTROPY and state[t, SURE_HIGH] != state[t, MAY_HIGH]):
         state[t, BLUR] = math.inf
     kept_low, kept_high = something(atoms, t, low, high, kept_low, kept_high)
     bounds = np.array([-math.inf, math.inf, math.inf, -math.inf])

@@ -48,7 +48,8 @@ def within_entropy(row: Row, parameters: NDArray[np.float64]) -> tuple[float, fl
         moment += weight * x_of(row, i)
         spent = entropy_share(mass, moment, total, variant) if mass > 0.0 else 0.0
         if spent > budget and i > int(row.low):
-            # A bin is entered as far as the budget reaches, to first order.
+            # A bin is entered as far as the budget reaches, to first order, which is no bound.
+            row.memory[DOUBT] = 1.0 if i >= row.x.shape[0] else row.memory[DOUBT]
             share = (budget - before) / (spent - before) if i >= row.x.shape[0] else 0.0
             return row.low, i + max(0.0, share) * (stop - i)
         before = spent

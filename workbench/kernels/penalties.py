@@ -22,10 +22,9 @@ from workbench.kernels.chain import (
     TOKEN_X,
     UNSEEN,
     Atoms,
-    part,
-    weigh_row,
 )
 from workbench.kernels.preparing import count_tokens, place_token
+from workbench.kernels.sums import part, weigh_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,10 +20,8 @@ from workbench.kernels.chain import (
     TOKEN_X,
     TOTAL,
     Atoms,
-    add_bins,
-    ranges_of_bins,
-    weigh_row,
 )
+from workbench.kernels.sums import add_bins, ranges_of_bins, weigh_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

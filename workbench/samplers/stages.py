@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.kernels import chain, penalties, preparing
+from workbench.kernels import chain, cutting, measuring, penalties, preparing, tempering
 from workbench.kernels.parallel import over_rows
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _tempered(stage: Stage, step: Step, values: NDArray[np.float64], context: Co
     fresh = {name: _spared(spare, name, getattr(stage.atoms, name)) for name in _SCALED}
     atoms = stage.atoms._replace(**fresh)
     over_rows(
-        chain.temper_rows, len(stage), stage.atoms_per_row * _EXP_COST, rule.compiled, values, stage.atoms,
+        tempering.temper_rows, len(stage), stage.atoms_per_row * _EXP_COST, rule.compiled, values, stage.atoms,
         context.uniforms, stage.memory, stage.state, atoms,
     )  # fmt: skip
     return replace(stage, atoms=atoms)
@@ -161,13 +161,13 @@ def _spared(spare: Spare, name: str, like: NDArray[Any]) -> NDArray[Any]:
 def _keep(stage: Stage, step: Step, values: NDArray[np.float64], context: Context, *, in_turn: bool) -> None:
     rule: Any = step.keeps
     if step.learns is not None and step.remembers and in_turn:
-        chain.keep_in_turn(
+        cutting.keep_in_turn(
             rule.compiled, step.learns.compiled, values, stage.atoms, context.tokens, context.uniforms, stage.memory,
             stage.state,
         )  # fmt: skip
         return
     over_rows(
-        chain.keep_rows, len(stage), stage.atoms_per_row * _LOOK_COST, rule.compiled, values, int(step.reads),
+        cutting.keep_rows, len(stage), stage.atoms_per_row * _LOOK_COST, rule.compiled, values, int(step.reads),
         step.spread_matters, stage.atoms,
         context.uniforms, stage.memory, stage.state,
     )  # fmt: skip
@@ -176,7 +176,7 @@ def _keep(stage: Stage, step: Step, values: NDArray[np.float64], context: Contex
 def measured(stage: Stage) -> NDArray[np.float64]:
     """(T, MEASURED) what is left of every row, columns as in `workbench.kernels.chain`."""
     out = np.empty((len(stage), chain.MEASURED))
-    over_rows(chain.measure_rows, len(stage), stage.atoms_per_row, stage.atoms, stage.state, out)
+    over_rows(measuring.measure_rows, len(stage), stage.atoms_per_row, stage.atoms, stage.state, out)
     return out
 
 

@@ -108,6 +108,8 @@ def apply(name, value, z):
         keep = z >= np.sort(z)[::-1][min(int(value), len(z)) - 1] if value else z > -np.inf
     if name == "min_p":
         keep = p >= value * p.max()
+    if name == "top_p" and value == 1:
+        return z  # off, whatever a sum of all probabilities rounds to
     if name == "top_p":
         keep, seen = np.zeros(len(z), bool), 0.0
         for i in order_of(p):

@@ -1,0 +1,271 @@
+"""What a step keeps of every row.
+
+What a sketch leaves open is carried along. Besides the best estimate (low, high) each row has the atoms that surely
+survive and those that may: a rule is asked again at the corners of what the totals can be, and every answer widens or
+narrows those two. Where both agree the kept set is certain.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import njit
+
+from workbench.kernels.atoms import DOUBT, Row, along
+from workbench.kernels.chain import (
+    BLUR,
+    HIGH,
+    KNOWN,
+    LOW,
+    MAY_HIGH,
+    MAY_LOW,
+    MEAN,
+    OPEN,
+    READS_ENTROPY,
+    READS_SHAPE,
+    SURE_HIGH,
+    SURE_LOW,
+    TOKEN_X,
+    TOTAL,
+    UNSEEN,
+    Atoms,
+)
+from workbench.kernels.sums import ranges_of, set_totals, sums_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@njit
+def row_of(
+    atoms: Atoms,
+    t: int,
+    low: float,
+    high: float,
+    total: float,
+    mean: float,
+    uniform: float,
+    memory: NDArray[np.float64],
+) -> Row:
+    """Row t as a rule sees it."""
+    k, n = atoms.size[t], atoms.size[t] + atoms.bin_x.shape[1] + 1
+    return Row(
+        atoms.ids[t][:k], atoms.x[t][:k], atoms.bin_x[t], atoms.bin_count[t], atoms.bin_spread[t],
+        atoms.mass[t][:n], atoms.tokens[t], low, high, total, mean,
+        atoms.origin[t], atoms.width[t], atoms.floor[t], uniform, memory,
+    )  # fmt: skip
+
+
+@njit
+def settled(atoms: Atoms, state: NDArray[np.float64], t: int) -> bool:
+    """Whether nothing is uncertain about row t as it stands: its atoms, its totals, its temperature."""
+    same = state[t, SURE_LOW] == state[t, MAY_LOW] and state[t, SURE_HIGH] == state[t, MAY_HIGH]
+    return bool(same and (state[t, KNOWN] == 1.0 or state[t, HIGH] <= atoms.size[t]))
+
+
+@njit
+def widen(
+    atoms: Atoms,
+    state: NDArray[np.float64],
+    t: int,
+    low: float,
+    high: float,
+    given_low: float,
+    given_high: float,
+    bounds: NDArray[np.float64],
+) -> None:
+    """Take one possible answer of a rule into account: bounds are sure low, sure high, may low, may high."""
+    k, n = atoms.size[t], atoms.size[t] + atoms.bin_x.shape[1]
+    sure_low, sure_high = math.ceil(low), math.floor(high)
+    may_low, may_high = math.floor(low), math.ceil(high)
+    if 0 < high <= k < n and atoms.x[t, int(high) - 1] == atoms.x[t, k - 1]:
+        beyond = next_bin(atoms, t, k)
+        if beyond > k:  # tokens of the bins may equal the last single ones, among which the cut falls
+            sure_high, may_high = tie_start(atoms, t, k), beyond
+    if high > k and (low != given_low or high != given_high):
+        around = max(0, math.floor(high) - 1)
+        open_mass = state[t, OPEN] + atoms.mass[t, min(math.ceil(given_high), around + 3)] - atoms.mass[t, around]
+        if high != given_high:
+            sure_high, may_high = (
+                min(sure_high, before(atoms, t, high, open_mass)),
+                after(atoms, t, high, open_mass, math.ceil(given_high)),
+            )
+        if low != given_low:
+            may_low, sure_low = (
+                before(atoms, t, low, open_mass),
+                max(sure_low, after(atoms, t, low, open_mass, math.ceil(given_high))),
+            )
+    bounds[0], bounds[1] = max(bounds[0], sure_low), min(bounds[1], sure_high)
+    bounds[2], bounds[3] = min(bounds[2], max(may_low, given_low)), max(bounds[3], min(may_high, math.ceil(given_high)))
+
+
+@njit
+def before(atoms: Atoms, t: int, position: float, mass: float) -> int:
+    """A position above a cut by an atom at least, and by that mass."""
+    i, here = math.floor(position), along(atoms.mass[t], position)
+    i = max(0, i - 1)
+    while i > 0 and here - atoms.mass[t, i] < mass:
+        i -= 1
+    return i
+
+
+@njit
+def after(atoms: Atoms, t: int, position: float, mass: float, n: int) -> int:
+    """A position below a cut by an atom at least, and by that mass; n is as far as it can be."""
+    here = along(atoms.mass[t], position)
+    i = min(n, math.ceil(position) + 1)
+    while i < n and atoms.mass[t, i] - here < mass:
+        i += 1
+    return i
+
+
+@njit
+def tie_start(atoms: Atoms, t: int, k: int) -> int:
+    """The first of the single tokens whose logit equals that of the last one."""
+    i = k - 1
+    while i > 0 and atoms.x[t, i - 1] == atoms.x[t, k - 1]:
+        i -= 1
+    return i
+
+
+@njit
+def next_bin(atoms: Atoms, t: int, k: int) -> int:
+    """The position after the first bin that holds a token; k where there is none."""
+    for b in range(atoms.bin_x.shape[1]):
+        if atoms.bin_count[t, b] > 0.0:
+            return k + b + 1
+    return k
+
+
+@njit
+def cut(atoms: Atoms, state: NDArray[np.float64], t: int, low: float, high: float, bounds: NDArray[np.float64]) -> None:
+    """Keep atoms low to high of row t."""
+    unchanged = low == state[t, LOW] and high == state[t, HIGH] and bounds[0] == state[t, SURE_LOW]
+    unchanged = unchanged and bounds[1] == state[t, SURE_HIGH]
+    state[t, LOW], state[t, HIGH] = low, high
+    state[t, SURE_LOW], state[t, SURE_HIGH] = bounds[0], max(bounds[0], bounds[1])
+    state[t, MAY_LOW], state[t, MAY_HIGH] = bounds[2], bounds[3]
+    if not unchanged:
+        total, first = sums_of(atoms, t, low, high)
+        set_totals(state, t, total, first)
+
+
+@njit
+def something(atoms: Atoms, t: int, low: float, high: float, kept_low: float, kept_high: float) -> tuple[float, float]:
+    """A rule's answer within low to high; where it keeps nothing, the first atom with any weight."""
+    kept_low, kept_high = max(low, kept_low), min(high, kept_high)
+    if kept_low < kept_high and along(atoms.mass[t], kept_high) > along(atoms.mass[t], kept_low):
+        return kept_low, kept_high
+    if kept_low < kept_high and sums_of(atoms, t, kept_low, kept_high)[0] > 0.0:  # lost in rounding, not nothing
+        return kept_low, kept_high
+    end = math.floor(low) + 1.0
+    while end < high and sums_of(atoms, t, low, end)[0] <= 0.0:
+        end += 1.0
+    return low, min(high, end)
+
+
+@njit
+def keep_row(
+    atoms: Atoms,
+    state: NDArray[np.float64],
+    t: int,
+    rule: Any,
+    parameters: NDArray[np.float64],
+    reads: int,
+    uniform: float,
+    memory: NDArray[np.float64],
+) -> None:
+    """Ask a rule what row t keeps: for the best estimate, and where something is open also for its corners."""
+    low, high = state[t, LOW], state[t, HIGH]
+    row = row_of(atoms, t, low, high, state[t, TOTAL], state[t, MEAN], uniform, memory)
+    memory[DOUBT] = 0.0
+    kept_low, kept_high = rule(row, parameters)
+    # An entropy between those of what surely and what possibly is left can cut elsewhere than either.
+    if memory[DOUBT] == 1.0 or (reads == READS_ENTROPY and state[t, SURE_HIGH] != state[t, MAY_HIGH]):
+        state[t, BLUR] = math.inf
+    kept_low, kept_high = something(atoms, t, low, high, kept_low, kept_high)
+    bounds = np.array([-math.inf, math.inf, math.inf, -math.inf])
+    if kept_low == low and kept_high == high and settled(atoms, state, t):
+        bounds[:] = state[t, SURE_LOW : MAY_HIGH + 1]
+    else:
+        widen(atoms, state, t, kept_low, kept_high, low, high, bounds)
+        if not settled(atoms, state, t):
+            corners(atoms, state, t, rule, parameters, reads, uniform, memory.copy(), bounds)
+    cut(atoms, state, t, kept_low, kept_high, bounds)
+
+
+@njit
+def corners(
+    atoms: Atoms,
+    state: NDArray[np.float64],
+    t: int,
+    rule: Any,
+    parameters: NDArray[np.float64],
+    reads: int,
+    uniform: float,
+    memory: NDArray[np.float64],
+    bounds: NDArray[np.float64],
+) -> None:
+    """Widen bounds by the rule's answers for the least and the most that is left, and the ends of their totals."""
+    same = state[t, SURE_LOW] == state[t, MAY_LOW] and state[t, SURE_HIGH] == state[t, MAY_HIGH]
+    for case in range(1 if same else 2):
+        low = state[t, SURE_LOW] if case == 0 else state[t, MAY_LOW]
+        high = state[t, SURE_HIGH] if case == 0 else state[t, MAY_HIGH]
+        if high <= low:
+            continue
+        if reads == READS_SHAPE and case == 0 and low == state[t, LOW] and high == state[t, HIGH]:
+            continue  # what was asked already
+        least, most, first_least, first_most = ranges_of(atoms, state, t, low, high)
+        if least <= 0.0:
+            state[t, BLUR] = math.inf
+            continue
+        for corner in range(reads):
+            total = least if corner % 2 == 0 else most
+            mean = first_least / least if corner < 2 else first_most / most
+            row = row_of(atoms, t, low, high, total, mean, uniform, memory)
+            kept_low, kept_high = rule(row, parameters)
+            kept_low, kept_high = something(atoms, t, low, high, kept_low, kept_high)
+            widen(atoms, state, t, kept_low, kept_high, low, high, bounds)
+
+
+@njit(nogil=True, cache=True)
+def keep_rows(
+    start: int,
+    stop: int,
+    rule: Any,
+    parameters: NDArray[np.float64],
+    reads: int,
+    spread_matters: bool,
+    atoms: Atoms,
+    uniforms: NDArray[np.float64],  # (T,)
+    memory: NDArray[np.float64],  # (T, MEMORY)
+    state: NDArray[np.float64],  # (T, STATE), changed in place
+) -> None:
+    """Cut rows start to stop, each on its own."""
+    for t in range(start, stop):
+        # Where in the bins penalised tokens lie is not known, nor how many of a bin are left that was cut.
+        if spread_matters and (state[t, UNSEEN] > 0.0 or state[t, SURE_HIGH] != state[t, MAY_HIGH]):
+            state[t, BLUR] = math.inf
+        keep_row(atoms, state, t, rule, parameters, reads, uniforms[t], memory[t])
+
+
+@njit(nogil=True, cache=True)
+def keep_in_turn(
+    rule: Any,
+    learn: Any,
+    parameters: NDArray[np.float64],
+    atoms: Atoms,
+    tokens: NDArray[np.int32],  # (T,) realised
+    uniforms: NDArray[np.float64],  # (T,)
+    memory: NDArray[np.float64],  # (T, MEMORY)
+    state: NDArray[np.float64],  # (T, STATE), changed in place
+) -> None:
+    """Cut the rows of one sequence in order; after each the rule learns from the token that was realised."""
+    for t in range(len(state)):
+        before = math.log(state[t, TOTAL]) - state[t, TOKEN_X]
+        keep_row(atoms, state, t, rule, parameters, READS_ENTROPY, uniforms[t], memory[t])
+        if t + 1 < len(state):
+            memory[t + 1, 1:] = memory[t, 1:]
+            learn(memory[t + 1], parameters, tokens[t], before, math.log(state[t, TOTAL]) - state[t, TOKEN_X])

@@ -12,7 +12,7 @@ WORKERS ?= 2
 		{ echo "Python 3.11 or newer is needed; name one with: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[test,quantized]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[test,quantized,cluster]'
 	$(BIN)/python -m workbench.kernels
 	$(BIN)/python -m workbench.samplers
 	@touch $@

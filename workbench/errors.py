@@ -33,3 +33,15 @@ class MissingPackageError(WorkbenchError):
 
 class ExportError(WorkbenchError):
     """A figure or its data could not be written."""
+
+
+class ProblemError(WorkbenchError):
+    """A problem set that cannot be read, or a problem without a prompt or an answer."""
+
+
+class SweepError(WorkbenchError):
+    """A sweep that cannot be started, continued or read."""
+
+
+class DifficultyError(WorkbenchError):
+    """Data that cannot answer a question about difficulty: too few levels, a column missing."""

@@ -1,4 +1,4 @@
-"""The command line: `workbench lab`."""
+"""The command line: `workbench lab`, `workbench sweep`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import quote
 import typer
 
 from workbench import __version__
+from workbench.cli_sweep import sweep
 from workbench.errors import WorkbenchError
 from workbench.locations import NOTEBOOKS
 
@@ -53,6 +54,9 @@ def lab(
     code = subprocess.call(command, env=environment)  # noqa: S603  -- our own interpreter and arguments
     compiling.wait()
     raise typer.Exit(code)
+
+
+app.command()(sweep)
 
 
 def _notebooks(folder: Path | None) -> Path:

@@ -1,11 +1,15 @@
 """The probe learns what can be learnt and nothing from noise, the same each time, and survives a file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import save_file
 
 import workbench as wb
+from tests.models.architectures import CONFIGS, make_model
 from workbench.difficulty.features import prompt_states
 from workbench.difficulty.labels import LABELS
 from workbench.difficulty.probe import Probe
@@ -218,6 +222,9 @@ def test_files_that_are_no_probe(separable, tmp_path):
     path.write_bytes(whole[:-10])
     with pytest.raises(DifficultyError, match="no probe this version can read"):
         Probe.load(path)
+    replace(probe, mean=torch.zeros(3)).save(path)
+    with pytest.raises(DifficultyError, match="do not belong together"):
+        Probe.load(path)
     with pytest.raises(DifficultyError, match="does not exist"):
         probe.save(tmp_path / "nowhere" / "probe.safetensors")
 
@@ -267,6 +274,26 @@ def test_a_batch_of_prompts_has_the_states_of_each_alone(demo):
     assert together.shape == (5, demo.hf.config.hidden_size)
     for prompt, row in zip(PROMPTS, together, strict=True):
         np.testing.assert_allclose(prompt_states(demo, [prompt])[0], row, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_padding_does_not_reach_the_states_of_any_architecture(kind):
+    model = wb.wrap(make_model(kind))
+    rng = np.random.default_rng(0)
+    prompts = [rng.integers(3, 320, length).tolist() for length in (3, 21, 9, 1)]
+    together = prompt_states(model, prompts)
+    for prompt, row in zip(prompts, together, strict=True):
+        np.testing.assert_allclose(prompt_states(model, [prompt])[0], row, atol=1e-5 * np.abs(row).max())
+
+
+def test_a_recurrent_models_states_are_those_of_each_prompt_alone():
+    torch.manual_seed(0)
+    size = {"vocab_size": 64, "hidden_size": 16, "state_size": 4, "num_hidden_layers": 2, "initializer_range": 0.3}
+    model = wb.wrap(transformers.MambaForCausalLM(transformers.MambaConfig(**size)).eval())
+    prompts = [[5, 6, 7, 8, 9, 10, 11], [5, 6], [9, 3], [4]]
+    together = prompt_states(model, prompts, batch_size=4)
+    for prompt, row in zip(prompts, together, strict=True):
+        np.testing.assert_allclose(prompt_states(model, [prompt])[0], row, atol=1e-5)
 
 
 def test_states_are_what_the_first_tokens_logits_are_read_from(demo):

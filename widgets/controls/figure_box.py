@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+import numpy as np
 import plotly.graph_objects as go
 
 from widgets.controls.fit import Fit
@@ -28,13 +29,15 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
         self, build: Callable[[], go.Figure], connect: Callable[[go.FigureWidget], None] | None, *, height: int = 300
     ) -> None:
         self._build, self._connect, self._height = build, connect, height
+        self._shown: go.Figure | None = None
         self.figure: go.FigureWidget | None = None
         super().__init__(layout={"width": "100%", "min_height": f"{height}px", "overflow": "hidden"})
 
     def unveil(self) -> go.FigureWidget:
         """Show the chart, building it the first time."""
         if self.figure is None:
-            self.figure = go.FigureWidget(self._build())
+            self._shown = self._build()
+            self.figure = go.FigureWidget(self._shown)
             self.figure.layout.update(height=self._height, autosize=True)
             self.figure._config = dict(CONFIG)  # noqa: SLF001  -- plotly has no other way
             if self._connect is not None:
@@ -47,6 +50,24 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
         if self.figure is not None:
             update_figure(self.figure, updates, layout)
 
+    def show(self) -> None:
+        """Build the figure anew and change what is different from the last one, in one message: a zoom stays."""
+        if self.figure is None or self._shown is None:
+            self.unveil()
+            return
+        before, self._shown = self._shown, self._build()
+        kinds = [[trace.type for trace in figure.data] for figure in (before, self._shown)]
+        with self.figure.batch_update():
+            if kinds[0] == kinds[1]:
+                for old, new, live in zip(before.data, self._shown.data, self.figure.data, strict=True):
+                    _change(live, old.to_plotly_json(), new.to_plotly_json())
+            _change(self.figure.layout, before.layout.to_plotly_json(), self._shown.layout.to_plotly_json())
+        if kinds[0] != kinds[1]:
+            self.figure.data = ()
+            self.figure.add_traces(self._shown.data)
+            if self._connect is not None:
+                self._connect(self.figure)
+
     def recolour(self, theme: Theme) -> None:
         """Follow the theme."""
         if self.figure is not None:
@@ -57,3 +78,24 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
         for child in self.children:
             child.close()
         super().close()
+
+
+def _change(live: Any, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:  # noqa: ANN401  -- trace or layout
+    """Assign to `live` what differs between two states; what is no longer there goes back to its default."""
+    for name in before.keys() - now.keys():
+        live[name] = None
+    for name, value in now.items():
+        if name not in before or not _equal(before[name], value):
+            live[name] = value
+
+
+def _equal(one: Any, other: Any) -> bool:  # noqa: ANN401  -- whatever JSON holds, and arrays
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        one, other = np.asarray(one), np.asarray(other)
+        numbers = one.dtype.kind == other.dtype.kind == "f"
+        return one.shape == other.shape and bool(np.array_equal(one, other, equal_nan=numbers))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(one[name], other[name]) for name in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return bool(one == other)

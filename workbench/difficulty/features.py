@@ -9,7 +9,7 @@ import numpy as np
 from workbench.errors import DifficultyError, ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import torch
     from numpy.typing import NDArray
@@ -26,7 +26,7 @@ def prompt_states(
     It is the last layer's state after the final norm, where a model has one: transformers' `hidden_states[-1]`, and
     what the first token's logits are read from. DiffAdapt (arXiv 2510.19669) says "last-layer hidden state" and not on
     which side of the norm. Prompts of like length share a batch, padded at the left; the padding is masked, so that a
-    batch gives what each prompt alone gives, up to rounding.
+    batch gives what each prompt alone gives, up to rounding. Models whose state padding would reach are not padded.
 
     Args:
         model: the model that will answer.
@@ -44,14 +44,23 @@ def prompt_states(
     if batch_size < 1:
         raise DifficultyError(f"batch_size is at least 1, not {batch_size}.")
     ids = [model.encode_prompt(prompt, chat=chat)[1] for prompt in prompts]
+    batches = list(_batches(model, ids, batch_size))
+    states = [_last_states(model, [ids[i] for i in batch]).cpu().numpy() for batch in batches]
+    found: NDArray[np.float32] = np.concatenate(states)[np.argsort(np.concatenate(batches))]
+    return found
+
+
+def _batches(model: LanguageModel, ids: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
+    """Which prompts share a pass: neighbours in length, or of one length where a model cannot be padded."""
+    from workbench.traces.batching import padding_is_safe  # noqa: PLC0415
+
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    rows: list[NDArray[np.float32] | None] = [None] * len(ids)
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
-        states = _last_states(model, [ids[i] for i in chosen]).cpu().numpy()
-        for i, state in zip(chosen, states, strict=True):
-            rows[i] = state
-    return np.stack([row for row in rows if row is not None])
+    lengths = {len(prompt) for prompt in ids}
+    mixed = len(lengths) == 1 or padding_is_safe(model)
+    groups = [order] if mixed else [[i for i in order if len(ids[i]) == length] for length in sorted(lengths)]
+    for group in groups:
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
 
 
 def _last_states(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> torch.Tensor:

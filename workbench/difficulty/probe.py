@@ -140,13 +140,15 @@ class Probe:
                 raise DifficultyError(
                     f"{path} has format {about['format']}, this version reads {FORMAT}; train the probe again."
                 )
+            classes = tuple(about["classes"])
             mean, scale = tensors.pop("mean"), tensors.pop("scale")
+            _check_parts(tensors, mean, classes)
             evaluation = Evaluation.from_dict(about["evaluation"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as problem:
             raise DifficultyError(
                 f"{path} is no probe this version can read ({problem}); give a file that `probe.save` wrote."
             ) from problem
-        return cls(tensors, mean, scale, tuple(about["classes"]), about["floor"], about["settings"], evaluation)
+        return cls(tensors, mean, scale, classes, about["floor"], about["settings"], evaluation)
 
     def __repr__(self) -> str:
         hidden = self.weights["W2"].shape[1] if "W1" in self.weights else 0
@@ -176,6 +178,12 @@ def as_states(states: ArrayLike) -> torch.Tensor:
     if bad.any():
         raise DifficultyError(f"The states of {int(bad.sum()):,} prompts are not finite, first in row {bad.argmax()}.")
     return torch.from_numpy(h)
+
+
+def _check_parts(weights: Mapping[str, torch.Tensor], mean: torch.Tensor, classes: tuple[str, ...]) -> None:
+    first, last = weights.get("W1", weights["W2"]), weights["W2"]
+    if first.shape[1] != len(mean) or len(last) != len(classes) or not set(classes) <= set(LABELS):
+        raise ValueError("its parts do not belong together")
 
 
 def check_share(value: float, name: str) -> float:

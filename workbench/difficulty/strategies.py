@@ -94,13 +94,12 @@ def strategies(max_new_tokens: int, presets: Mapping[str, Preset] = PRESETS) -> 
     Raises:
         ParameterError: no presets, or a maximum below 1.
     """
-    from workbench.sweeps import Strategy  # noqa: PLC0415  -- presets can be looked at without the machinery of sweeps
-
     if not presets:
         raise ParameterError("Give at least one preset; DiffAdapt's own are `PRESETS`.")
+    budgets = {name: preset.max_new_tokens(max_new_tokens) for name, preset in presets.items()}
+    from workbench.sweeps import Strategy  # noqa: PLC0415  -- presets can be looked at without the machinery of sweeps
+
     return {
-        name: Strategy(
-            sampler=preset.sampler, max_new_tokens=preset.max_new_tokens(max_new_tokens), prompt=preset.prompt
-        )
+        name: Strategy(sampler=preset.sampler, max_new_tokens=budgets[name], prompt=preset.prompt)
         for name, preset in presets.items()
     }

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 TOP = 256
 """Logits known singly at first, as in a recorded sketch: where the cut falls among them nothing else is looked at."""
 
+_AHEAD = 64
+"""Positions for which uniform numbers are drawn at once."""
+
 
 class SamplerProcessor(LogitsProcessor):
     """Runs a sampler's chain on each step's raw logits, row by row, with a state for each row.
@@ -61,6 +64,17 @@ class SamplerProcessor(LogitsProcessor):
         out = _only_best(logits) if self._greedy else self._chained(logits, ids, rows)
         self._seen = ids
         return torch.from_numpy(out).to(scores.device)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """From now on the batch consists of these of its rows, each with its state."""
+        chosen = list(rows)
+        if self._seeds is not None:
+            self._seeds = [self._seeds[row] for row in chosen]
+        if self._lengths is not None:
+            self._lengths = [self._lengths[row] for row in chosen]
+        if self._seen is not None and self._rows is not None:
+            self._seen = self._seen[chosen]
+            self._rows.select(chosen)
 
     def _rows_for(self, ids: NDArray[np.int32]) -> _Rows:
         """The state of this decode; a new one where these tokens do not go on from those of the last call."""
@@ -111,7 +125,7 @@ class SamplerProcessor(LogitsProcessor):
     ) -> list[Stage]:
         """Every stage of these rows, the raw distributions first."""
         stages = [first_stage(sketch_logits(np.ascontiguousarray(logits[which]), top=top))]
-        draws = np.array([uniform_draws(rows.seeds[row], np.array([rows.position]))[0] for row in which])
+        draws = rows.draws()[which]
         for place, step in enumerate(self._steps):
             memory = rows.memory[place, which].copy()
             if step.marks is not None:
@@ -148,6 +162,25 @@ class _Rows:
         self.memory = np.zeros((steps, len(seeds), chain.MEMORY))
         self.stages: list[Stage] = []
         self.logits = np.zeros((0, 0), np.float32)
+        self._uniforms = np.zeros((len(seeds), 0))
+
+    def draws(self) -> NDArray[np.float64]:
+        """Each row's uniform number at this position, (B,); many positions are drawn at once, which costs as little."""
+        ahead = self.position % _AHEAD
+        if not ahead or not self._uniforms.size:
+            positions = np.arange(self.position - ahead, self.position - ahead + _AHEAD)
+            self._uniforms = np.stack([uniform_draws(seed, positions) for seed in self.seeds])
+        return self._uniforms[:, ahead]
+
+    def select(self, chosen: list[int]) -> None:
+        """Keep these rows."""
+        self.seeds = [self.seeds[row] for row in chosen]
+        self.padding = [self.padding[row] for row in chosen]
+        self.memory = np.take(self.memory, chosen, axis=1)
+        self.logits, self._uniforms = self.logits[chosen], self._uniforms[chosen]
+        self.stages = [
+            Stage(_rows_of(stage.atoms, chosen), stage.state[chosen], stage.memory[chosen]) for stage in self.stages
+        ]
 
     def vocabulary(self, ids: NDArray[np.int32], stage: Stage) -> int:
         """Entries that a table over token ids needs."""
@@ -173,7 +206,7 @@ class _Rows:
                 )
 
 
-def _rows_of(atoms: chain.Atoms, rows: slice) -> chain.Atoms:
+def _rows_of(atoms: chain.Atoms, rows: slice | list[int]) -> chain.Atoms:
     arrays: Any = [array[rows].copy() for array in atoms]
     return chain.Atoms(*arrays)
 

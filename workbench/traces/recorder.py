@@ -54,9 +54,9 @@ class Recorder:
     Args:
         model: decodes token texts and phases for `on_token`.
         sampler: how the tokens are drawn; greedy and plain draws need no second look at the logits.
-        prompt_ids: phases depend on how the prompt ends.
+        prompt_ids: of the prompt all rows share, where `on_token` is to be told phases: they depend on how it ends.
         sequences: numbers of the batch's rows.
-        top: logits a sketch holds exactly.
+        top: logits a sketch holds exactly; 0 for sketches that know their statistics and nothing else.
         on_token: called with every token of a row that is still alive.
     """
 
@@ -73,7 +73,8 @@ class Recorder:
         self._greedy, self._sequences, self._on_token = sampler.greedy, sequences, on_token
         self._writer = SketchWriter(_FIRST_STEPS * len(sequences), model.vocabulary, top=top)
         self._sampled = np.empty((0, SAMPLED))
-        self._lengths = [0] * len(sequences)
+        self._batch = list(range(len(sequences)))  # which of `sequences` each row of the batch is
+        self._kept: list[list[int]] = [[] for _ in sequences]  # where in the writer each one's tokens are
         streaming = on_token is not None
         self._texts = [TextStream(model.tokenizer) for _ in sequences] if streaming and model.tokenizer else []
         markers = model.think_markers
@@ -88,11 +89,16 @@ class Recorder:
             self._sampled = np.resize(self._sampled, (2 * writer.rows + _FIRST_STEPS, SAMPLED))
         scores = None if processed is raw or self._greedy else _as_rows(processed)
         self._keep_sampled(slice(start, writer.rows), logits, scores)
-        for b, going in enumerate(alive):
+        for row, going in enumerate(alive, start):
             if going:
-                self._lengths[b] += 1
+                b = self._batch[row - start]
+                self._kept[b].append(row)
                 if self._on_token is not None:
-                    self._on_token(Token(self._sequences[b], self._row(b, start + b, int(ids[b]))))
+                    self._on_token(Token(self._sequences[b], self._row(b, row, int(ids[row - start]))))
+
+    def select(self, rows: Sequence[int]) -> None:
+        """From now on the batch consists of these of its rows; what the others left is kept."""
+        self._batch = [self._batch[row] for row in rows]
 
     def _keep_sampled(self, rows: slice, logits: NDArray[np.float32], processed: NDArray[np.float32] | None) -> None:
         """Fill the rows' sampled columns; `processed` is None where it is the raw logits themselves."""
@@ -110,7 +116,7 @@ class Recorder:
 
     def _row(self, b: int, row: int, token: int) -> dict[str, Any]:
         """The columns of the token just kept, as the finished trace will have them."""
-        writer, position = self._writer, self._lengths[b] - 1
+        writer, position = self._writer, len(self._kept[b]) - 1
         statistics = writer.statistics[row]
         values: dict[str, Any] = {
             "position": position,
@@ -126,8 +132,8 @@ class Recorder:
         return values | {"kept": int(values["kept"])}
 
     def finish(self, row: int) -> Recorded:
-        """What was kept of one row of the batch, up to its end."""
-        rows = np.arange(self._lengths[row]) * len(self._sequences) + row
+        """What was kept of one row of the batch as it was at first, up to its end."""
+        rows = np.asarray(self._kept[row], np.int64)
         sampled = {name: self._sampled[rows, i] for i, name in enumerate(SAMPLED_COLUMNS)}
         return Recorded(self._writer.finish(rows), sampled)
 

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from workbench.errors import ParameterError
-from workbench.kernels.sketch import MAX_BINS
-from workbench.models.memory import available_memory
 from workbench.samplers import Sampler
-from workbench.traces.decode import decode
-from workbench.traces.provenance import provenance
-from workbench.traces.recorder import Recorded, Recorder, Token
-from workbench.traces.trace import Trace, names_of, phases_of, token_frame, unknown_columns
+from workbench.traces.batching import Task, check_memory, record_tasks
 
 if TYPE_CHECKING:
     from workbench.models import LanguageModel
+    from workbench.traces.recorder import Token
+    from workbench.traces.trace import Trace
 
 Prompt = str | Sequence[int] | Sequence[Mapping[str, str]]
 
 _BATCH_BYTES = 256 * 2**20
 """Most logits of one step, raw and processed, that an automatic batch size allows for."""
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What all sequences of one call share."""
-
-    model: LanguageModel
-    prompt: str
-    prompt_ids: tuple[int, ...]
-    sampler: Sampler
-    max_new_tokens: int
-    question: str | None
-    """The prompt as it was typed, where it was a string."""
 
 
 def record(
@@ -83,72 +63,18 @@ def record(
     limit = max_new_tokens or _default_limit(model, len(ids))
     model.check_fits(len(ids) + limit)
     drawn_with = sampler or Sampler.from_generation_config(model.hf.generation_config)
-    task = _Task(model, text, tuple(ids), drawn_with, limit, prompt if isinstance(prompt, str) else None)
+    question = prompt if isinstance(prompt, str) else None
     size = batch_size or max(1, min(n, 16, _BATCH_BYTES // (8 * model.vocabulary)))
-    _check_memory(n, limit, top, model.vocabulary)
+    check_memory(n, n * limit, top, model.vocabulary)
     halt = stop.is_set if isinstance(stop, Event) else stop
     traces: list[Trace] = []
     for first in range(0, n, size):
         if first and halt is not None and halt():
             break
-        traces += _record_batch(
-            task, range(first, min(first + size, n)), seed=seed, top=top, on_token=on_token, stop=halt
-        )
+        batch = range(first, min(first + size, n))
+        tasks = [Task(tuple(ids), text, seed + i, i, limit, question) for i in batch]
+        traces += record_tasks(model, tasks, sampler=drawn_with, top=top, stop=halt, on_token=on_token)
     return traces[0] if n == 1 else traces
-
-
-def _record_batch(
-    task: _Task,
-    sequences: range,
-    *,
-    seed: int,
-    top: int,
-    on_token: Callable[[Token], None] | None,
-    stop: Callable[[], bool] | None,
-) -> list[Trace]:
-    recorder = Recorder(task.model, task.sampler, task.prompt_ids, sequences, top=top, on_token=on_token)
-    began = time.perf_counter()
-    decoded = decode(
-        task.model,
-        [task.prompt_ids] * len(sequences),
-        sampler=task.sampler,
-        seeds=[seed + i for i in sequences],
-        max_new_tokens=task.max_new_tokens,
-        recorder=recorder,
-        stop=stop,
-    )
-    about = provenance(task.model) | {
-        "kind": "recorded",
-        "question": task.question,
-        "sampler": task.sampler.to_dict(),
-        "max_new_tokens": task.max_new_tokens,
-        "seconds": round(time.perf_counter() - began, 3),
-    }
-    traces = []
-    for row, sequence in enumerate(sequences):
-        meta = {**about, "seed": seed + sequence, "sequence": sequence, "finish": decoded.finish[row]}
-        traces.append(_trace(task, recorder.finish(row), decoded.token_ids[row], meta))
-    return traces
-
-
-def _trace(task: _Task, recorded: Recorded, ids: list[int], meta: dict[str, Any]) -> Trace:
-    texts = task.model.token_texts(ids)
-    phases = phases_of(task.model, ids, task.prompt_ids)
-    frame = token_frame(recorded.sketch, texts=texts, phases=phases, sampled=recorded.sampled)
-    meta["missing"] = unknown_columns(frame)
-    names = names_of(task.model, recorded.sketch)
-    return Trace(frame, task.prompt, task.prompt_ids, "".join(texts), meta, recorded.sketch, names)
-
-
-def _check_memory(n: int, limit: int, top: int, vocabulary: int) -> None:
-    """Sketches lie in main memory whatever the device, and are the only thing that grows with every token."""
-    needed = n * limit * (8 * min(top, vocabulary) + 12 * MAX_BINS)
-    available = available_memory(torch.device("cpu"))
-    if available is not None and needed > available:
-        raise ParameterError(
-            f"{n} sequences of up to {limit:,} tokens may take {needed / 1e9:.1f} GB of sketches; "
-            f"{available / 1e9:.1f} GB are free. Ask for fewer sequences or tokens at a time, or for a smaller top."
-        )
 
 
 def _default_limit(model: LanguageModel, prompt: int) -> int:

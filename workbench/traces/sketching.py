@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.blocks import blocks, is_tensor, raise_for_status
 from workbench.errors import LogitsError, ParameterError
-from workbench.kernels.entropy import ENTROPY, LOG_Z, LOW, MEAN, STATISTICS, STD, VARENTROPY
+from workbench.kernels.entropy import ENTROPY, LOG_Z, LOW, MEAN, STATISTICS, STD, VARENTROPY, entropy_rows
 from workbench.kernels.parallel import over_rows
 from workbench.kernels.sketch import BINS, COUNTS, FINITE, MAX_BINS, RANK, sketch_rows
 from workbench.traces.sketch import LogitSketch
@@ -54,16 +54,17 @@ class SketchWriter:
     Args:
         capacity: rows to make room for at first.
         vocabulary: V.
-        top: K; V where V is smaller.
+        top: K; V where V is smaller. 0 keeps the statistics alone, exact as ever, and spends no time on the rest.
         bin_width: of the tail's histogram, in nats.
     """
 
     def __init__(self, capacity: int, vocabulary: int, *, top: int = 256, bin_width: float = 0.25) -> None:
-        _check(top, bin_width)
+        if top:
+            _check(top, bin_width)
         self.vocabulary, self.bin_width = vocabulary, float(bin_width)
         self.rows = 0
         k = min(top, vocabulary)
-        bins = 0 if k == vocabulary else MAX_BINS
+        bins = 0 if k in {0, vocabulary} else MAX_BINS
         n = max(capacity, 1)
         self.token_ids = np.empty(n, np.int32)
         self.top_ids, self.top_logits = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
@@ -82,14 +83,28 @@ class SketchWriter:
         if end > len(self.token_ids):
             self._grow(max(end, 2 * len(self.token_ids)))
         self.token_ids[self.rows : end] = token_ids
-        over_rows(
-            sketch_rows, count, self.vocabulary, logits, token_ids, self.bin_width, self.rows,
-            self.top_ids, self.top_logits, self.tail_count, self.tail_mean, self.tail_mean_square,
-            self.statistics, self.counts, self.token_logits, self.status,
-        )  # fmt: skip
+        if self.top_ids.shape[1]:
+            over_rows(
+                sketch_rows, count, self.vocabulary, logits, token_ids, self.bin_width, self.rows,
+                self.top_ids, self.top_logits, self.tail_count, self.tail_mean, self.tail_mean_square,
+                self.statistics, self.counts, self.token_logits, self.status,
+            )  # fmt: skip
+        else:
+            self._measure(slice(self.rows, end), logits, token_ids)
         if self.status[self.rows : end].any():
             raise_for_status(self.status[self.rows : end], self.rows)
         self.rows = end
+
+    def _measure(self, rows: slice, logits: NDArray[np.float32], token_ids: NDArray[np.int32]) -> None:
+        """Statistics, count, realised logit and rank, and nothing of the distributions' shape."""
+        count, known = len(logits), token_ids >= 0
+        finite = np.zeros(count, np.int32)
+        over_rows(entropy_rows, count, self.vocabulary, logits, True, self.statistics[rows], finite, self.status[rows])
+        realised = np.where(known, logits[np.arange(count), token_ids], np.float32(np.nan))
+        self.token_logits[rows] = realised
+        larger = np.count_nonzero(logits > realised[:, None], axis=1)
+        self.counts[rows, FINITE], self.counts[rows, BINS] = finite, 0
+        self.counts[rows, RANK] = np.where(known, larger, -1)
 
     def finish(self, rows: slice | NDArray[np.int64] | None = None) -> LogitSketch:
         """The sketch of all rows so far, or of those named; its arrays are copies."""

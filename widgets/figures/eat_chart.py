@@ -1,0 +1,105 @@
+"""Entropy After </Think> at every step of a thought: entropy, its moving variance and stopping rule, and verdicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
+
+from widgets.figures.eat_series import POINTS, RULES, VERDICT_RANGE, drawn, eat_series
+from widgets.figures.phase_styles import phase_style
+from widgets.figures.series import message, noted, shown, update_figure
+from widgets.figures.template import Theme, annotation_style, template
+from widgets.figures.text import Unit, per_unit, safe
+
+if TYPE_CHECKING:
+    from workbench.phases import EatRun, EatStop
+
+_DOMAINS = {"entropy": (0.58, 1.0), "variance": (0.2, 0.5), "verdict": (0.0, 0.11)}
+_TRACES: dict[str, dict[str, Any]] = {
+    "eat_too_early": {"name": "too early to stop", "mode": "lines", "fill": "toself", "yaxis": "y5"},
+    "eat_entropy": {"name": "entropy after closing", "mode": "lines+markers"},
+    "eat_mean": {"name": "moving mean", "mode": "lines"},
+    "eat_variance": {"name": "moving variance", "mode": "lines+markers", "yaxis": "y2"},
+    "eat_delta": {"mode": "lines", "yaxis": "y2"},
+    "eat_right": {"name": "answer right", "mode": "markers", "yaxis": "y3"},
+    "eat_wrong": {"name": "answer wrong", "mode": "markers", "yaxis": "y3"},
+}
+_HOVER = ("eat_entropy", "eat_variance", "eat_right", "eat_wrong")
+
+
+def eat_chart(
+    run: EatRun | None,
+    stop: EatStop | None = None,
+    *,
+    unit: Unit = "nats",
+    points: int = POINTS,
+    theme: Theme = "light",
+) -> go.Figure:
+    """Three panels over the boundaries of one thought, sharing x = thinking tokens kept.
+
+    Above: raw entropy of the token after the closing marker, and its moving mean. Middle: the moving variance on a
+    logarithmic axis, the line δ, the stretch that is too early to stop in, the dotted rule at the stop. Below: whether
+    the answer given there is right (circle) or wrong (cross); empty until answers were forced. Updates in place:
+    `update_figure(fig, eat_series(run, stop, …), eat_layout(run, …))`; `customdata` holds the boundaries.
+
+    Args:
+        run: from `wb.phases.eat`; None gives an empty chart that says so.
+        stop: from `run.stop(…)`; by default with its defaults.
+        unit: nats or bits; variances in their squares.
+        points: boundaries drawn at most.
+        theme: light or dark.
+
+    Raises:
+        ValueError: an unknown unit or theme.
+    """
+    fig = go.Figure(layout={"template": template(theme)})
+    for role, fixed in _TRACES.items():
+        hover = {"hovertemplate": "%{text}<extra></extra>"} if role in _HOVER else {"hoverinfo": "skip"}
+        fig.add_trace(go.Scatter(meta=role, **fixed, **hover, **phase_style(role, theme)))
+    for panel, (axis, _) in RULES.items():
+        role = f"eat_stop:{panel}"
+        fixed = {"name": "stop", "mode": "lines", "hoverinfo": "skip", "showlegend": panel == "entropy"}
+        fig.add_trace(go.Scatter(meta=role, yaxis=axis, **fixed, **phase_style(role, theme)))
+    rule = {"range": [0, 1], "visible": False, "fixedrange": True}
+    fig.update_layout(
+        hovermode="x",
+        xaxis={"anchor": "y3"},
+        yaxis={"domain": _DOMAINS["entropy"], "rangemode": "tozero", "fixedrange": True},
+        yaxis2={"domain": _DOMAINS["variance"], "type": "log", "exponentformat": "power", "fixedrange": True},
+        yaxis3={
+            "domain": _DOMAINS["verdict"], "range": VERDICT_RANGE, "tickvals": [0, 1], "ticktext": ["wrong", "right"],
+            "fixedrange": True, "showgrid": False, "title": {"text": "answer"},
+        },
+        # the rules run from bottom to top of their panels
+        yaxis4={"overlaying": "y", **rule},
+        yaxis5={"overlaying": "y2", **rule},
+    )  # fmt: skip
+    series = eat_series(run, stop, unit=unit, points=points)
+    return update_figure(fig, series, eat_layout(run, unit=unit, points=points, theme=theme))
+
+
+def eat_layout(
+    run: EatRun | None,
+    *,
+    unit: Unit = "nats",
+    points: int = POINTS,
+    theme: Theme = "light",
+) -> dict[str, Any]:
+    """The parts of the layout that follow the run; dotted path -> value."""
+    per_unit(unit)
+    if run is None or not len(run):
+        words = "nothing to show" if run is None else "no boundary was read"
+        return {"annotations": [{**message(words), **annotation_style("message", theme)}]}
+    notes = [shown(len(drawn(run, points)), len(run), "boundaries"), f"closed with {_quoted(run.closing)}"]
+    return {
+        "annotations": [],
+        "xaxis.range": [0, max(1, run.thinking - run.start) * 1.02],
+        "xaxis.title.text": noted(f"thinking tokens kept, a boundary each {_quoted(run.every)}", notes),
+        "yaxis.title.text": f"raw entropy after<br>closing ({unit})",
+        "yaxis2.title.text": f"variance of raw<br>entropy ({unit}²)",
+    }
+
+
+def _quoted(text: str) -> str:
+    return safe(text.replace("\n", "⏎"))

@@ -1,0 +1,137 @@
+"""Units on a Ray cluster: one model-holding actor a worker, each writing its own files."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import MissingPackageError, SweepError, WorkbenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from workbench.sweeps.plan import Unit
+    from workbench.sweeps.progress import Reporter
+
+_WORKERS = 2
+"""On machines without an accelerator, unless somebody says otherwise."""
+_SHARE = 0.5
+"""Of the CPUs goes to the actors: Ray Data's own tasks need some, or it waits for ever."""
+
+
+class Decoder:
+    """One worker: loads what it needs once, then decodes and writes a unit at a call."""
+
+    def __init__(self, folder: str, sources: Mapping[str, str], threads: int) -> None:
+        import torch  # noqa: PLC0415  -- in the worker's process
+
+        from workbench.sweeps.folder import SweepFolder  # noqa: PLC0415
+        from workbench.sweeps.local import Worker  # noqa: PLC0415
+        from workbench.sweeps.task import Task  # noqa: PLC0415
+
+        torch.set_num_threads(threads)
+        files = SweepFolder(Path(folder))
+        task = Task.of(files)
+        self._units = {unit.number: unit for unit in task.units()}
+        self._worker = Worker(files, task, sources)
+
+    def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """A row a unit: unit, tokens, sequences, and what went wrong ("" where nothing did)."""
+        for number in batch["unit"].tolist():
+            unit, tokens, problem = self._units[number], 0, ""
+            try:
+                tokens = self._worker.run(unit) or 0
+            except WorkbenchError as error:  # in words, for Ray would wrap it in a page of its own
+                problem = str(error)
+            yield {"unit": [number], "tokens": [tokens], "sequences": [len(unit)], "problem": [problem]}
+
+
+def run_on_ray(  # noqa: PLR0917  -- what a run consists of
+    folder: Path,
+    sources: Mapping[str, str],
+    units: Sequence[Unit],
+    workers: int | None,
+    reporter: Reporter,
+    stop: Callable[[], bool],
+) -> None:
+    """Run the units on the cluster that RAY_ADDRESS names, or on a Ray of our own on this machine.
+
+    The folder must be one that all workers see. A unit that is under way when `stop` says True may still be written.
+
+    Raises:
+        MissingPackageError: Ray is not installed.
+        SweepError: a worker failed; what was written stays.
+    """
+    ray = _ray()
+    with _started(ray):
+        total = ray.cluster_resources()
+        gpus = int(total.get("GPU", 0))
+        count = min(workers or gpus or _WORKERS, len(units))
+        if gpus and count > gpus:
+            raise SweepError(f"{count} workers for {gpus} GPUs: ask for {gpus} at most.")
+        cpus = total.get("CPU", 1.0) / count
+        decoder = ray.data.from_items([{"unit": unit.number} for unit in units], override_num_blocks=len(units))
+        decoder = decoder.map_batches(
+            Decoder, batch_size=1, num_gpus=1 if gpus else 0, num_cpus=_SHARE * min(1.0, cpus),
+            compute=ray.data.ActorPoolStrategy(size=count),
+            fn_constructor_args=(str(folder.resolve()), dict(sources), max(1, int(cpus))),
+        )  # fmt: skip
+        try:
+            for row in decoder.iter_rows():
+                if row["problem"]:
+                    raise SweepError(row["problem"])
+                reporter.tokens(int(row["tokens"]))
+                reporter.sequences(int(row["sequences"]))
+                if stop():
+                    return
+        except ray.exceptions.RayError as problem:
+            raise SweepError(
+                f"A worker of the sweep failed ({_last_line(problem)}). What it had finished is kept; run the sweep "
+                "again to go on, with fewer workers or a smaller batch_size if memory was short."
+            ) from problem
+
+
+def _ray() -> Any:  # noqa: ANN401  -- an optional module
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray  # noqa: PLC0415
+        import ray.data  # noqa: PLC0415
+    except ImportError as problem:
+        raise MissingPackageError(
+            "The ray backend needs Ray: pip install 'entropy-workbench[cluster]', or take backend='local'."
+        ) from problem
+    return ray
+
+
+@contextmanager
+def _started(ray: Any) -> Iterator[None]:  # noqa: ANN401
+    """Join what runs already or what RAY_ADDRESS names; else start Ray here, and stop it again."""
+    ours = not ray.is_initialized()
+    if ours:
+        address = os.environ.get("RAY_ADDRESS")
+        here = {} if address else {"include_dashboard": False, "num_cpus": max(2, os.cpu_count() or 1)}
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
+        except (ConnectionError, RuntimeError, ValueError) as problem:
+            where = f"at {address} (RAY_ADDRESS)" if address else "on this machine"
+            raise SweepError(f"Ray {where} cannot be reached ({problem}). Start it with: ray start --head") from problem
+    context = ray.data.DataContext.get_current()
+    shown, context.enable_progress_bars = context.enable_progress_bars, False
+    logger = logging.getLogger("ray.data")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        context.enable_progress_bars = shown
+        logger.setLevel(level)
+        if ours:
+            ray.shutdown()
+
+
+def _last_line(problem: Exception) -> str:
+    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
+    return lines[-1] if lines else type(problem).__name__

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import plotly.graph_objects as go
 
-from widgets.figures.eat_series import POINTS, RULES, VERDICT_RANGE, drawn, eat_series
-from widgets.figures.phase_styles import phase_style
+from widgets.figures.eat_series import LEAST_VARIANCE, POINTS, RULES, VERDICT_RANGE, drawn, eat_series
+from widgets.figures.phase_styles import phase_styles
 from widgets.figures.series import message, noted, shown, update_figure
-from widgets.figures.template import Theme, annotation_style, template
+from widgets.figures.template import Theme, annotation_style, palette, template
 from widgets.figures.text import Unit, per_unit, safe
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ _TRACES: dict[str, dict[str, Any]] = {
     "eat_mean": {"name": "moving mean", "mode": "lines"},
     "eat_variance": {"name": "moving variance", "mode": "lines+markers", "yaxis": "y2"},
     "eat_delta": {"mode": "lines", "yaxis": "y2"},
-    "eat_right": {"name": "answer right", "mode": "markers", "yaxis": "y3"},
-    "eat_wrong": {"name": "answer wrong", "mode": "markers", "yaxis": "y3"},
+    "eat_right": {"mode": "markers", "yaxis": "y3", "showlegend": False},
+    "eat_wrong": {"mode": "markers", "yaxis": "y3", "showlegend": False},
 }
 _HOVER = ("eat_entropy", "eat_variance", "eat_right", "eat_wrong")
 
@@ -41,7 +43,7 @@ def eat_chart(
     Above: raw entropy of the token after the closing marker, and its moving mean. Middle: the moving variance on a
     logarithmic axis, the line δ, the stretch that is too early to stop in, the dotted rule at the stop. Below: whether
     the answer given there is right (circle) or wrong (cross); empty until answers were forced. Updates in place:
-    `update_figure(fig, eat_series(run, stop, …), eat_layout(run, …))`; `customdata` holds the boundaries.
+    `update_figure(fig, eat_series(run, stop, …), eat_layout(run, stop, …))`; `customdata` holds the boundaries.
 
     Args:
         run: from `wb.phases.eat`; None gives an empty chart that says so.
@@ -53,14 +55,15 @@ def eat_chart(
     Raises:
         ValueError: an unknown unit or theme.
     """
+    styles = phase_styles(palette(theme))
     fig = go.Figure(layout={"template": template(theme)})
     for role, fixed in _TRACES.items():
         hover = {"hovertemplate": "%{text}<extra></extra>"} if role in _HOVER else {"hoverinfo": "skip"}
-        fig.add_trace(go.Scatter(meta=role, **fixed, **hover, **phase_style(role, theme)))
+        fig.add_trace(go.Scatter(meta=role, **fixed, **hover, **styles[role]))
     for panel, (axis, _) in RULES.items():
         role = f"eat_stop:{panel}"
         fixed = {"name": "stop", "mode": "lines", "hoverinfo": "skip", "showlegend": panel == "entropy"}
-        fig.add_trace(go.Scatter(meta=role, yaxis=axis, **fixed, **phase_style(role, theme)))
+        fig.add_trace(go.Scatter(meta=role, yaxis=axis, **fixed, **styles[role]))
     rule = {"range": [0, 1], "visible": False, "fixedrange": True}
     fig.update_layout(
         hovermode="x",
@@ -68,19 +71,20 @@ def eat_chart(
         yaxis={"domain": _DOMAINS["entropy"], "rangemode": "tozero", "fixedrange": True},
         yaxis2={"domain": _DOMAINS["variance"], "type": "log", "exponentformat": "power", "fixedrange": True},
         yaxis3={
-            "domain": _DOMAINS["verdict"], "range": VERDICT_RANGE, "tickvals": [0, 1], "ticktext": ["wrong", "right"],
-            "fixedrange": True, "showgrid": False, "title": {"text": "answer"},
+            "domain": _DOMAINS["verdict"], "range": VERDICT_RANGE, "fixedrange": True, "showgrid": False,
+            "tickvals": [0, 1], "ticktext": ["answer wrong", "answer right"],
         },
         # the rules run from bottom to top of their panels
         yaxis4={"overlaying": "y", **rule},
         yaxis5={"overlaying": "y2", **rule},
     )  # fmt: skip
     series = eat_series(run, stop, unit=unit, points=points)
-    return update_figure(fig, series, eat_layout(run, unit=unit, points=points, theme=theme))
+    return update_figure(fig, series, eat_layout(run, stop, unit=unit, points=points, theme=theme))
 
 
 def eat_layout(
     run: EatRun | None,
+    stop: EatStop | None = None,
     *,
     unit: Unit = "nats",
     points: int = POINTS,
@@ -92,13 +96,22 @@ def eat_layout(
         words = "nothing to show" if run is None else "no boundary was read"
         return {"annotations": [{**message(words), **annotation_style("message", theme)}]}
     notes = [shown(len(drawn(run, points)), len(run), "boundaries"), f"closed with {_quoted(run.closing)}"]
+    decades = _decades(stop if stop is not None else run.stop(), unit)
     return {
         "annotations": [],
+        "yaxis2.range": decades,
+        "yaxis2.dtick": max(1, (decades[1] - decades[0]) // 4),
         "xaxis.range": [0, max(1, run.thinking - run.start) * 1.02],
-        "xaxis.title.text": noted(f"thinking tokens kept, a boundary each {_quoted(run.every)}", notes),
-        "yaxis.title.text": f"raw entropy after<br>closing ({unit})",
-        "yaxis2.title.text": f"variance of raw<br>entropy ({unit}²)",
+        "xaxis.title.text": noted(f"thinking tokens kept, closed after each {_quoted(run.every)}", notes),
+        "yaxis.title.text": f"raw entropy ({unit})",
+        "yaxis2.title.text": f"raw variance ({unit}²)",
     }
+
+
+def _decades(stop: EatStop, unit: Unit) -> list[int]:
+    """Whole powers of ten around the variances and δ."""
+    values = np.maximum([*stop.variance[1:], stop.delta], LEAST_VARIANCE) / per_unit(unit) ** 2
+    return [math.floor(np.log10(values.min()) - 0.05), math.ceil(np.log10(values.max()) + 0.05)]
 
 
 def _quoted(text: str) -> str:

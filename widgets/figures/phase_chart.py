@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from widgets.figures.phase_shading import phase_shading
-from widgets.figures.phase_styles import phase_style
+from widgets.figures.phase_styles import phase_styles
 from widgets.figures.series import (
     Floats,
     Indices,
@@ -24,7 +24,7 @@ from widgets.figures.series import (
     shown,
     update_figure,
 )
-from widgets.figures.template import Theme, annotation_style, template, trace_style
+from widgets.figures.template import Theme, annotation_style, palette, template, trace_style
 from widgets.figures.text import Unit, per_unit, token_label
 from workbench.phases.entropy import COLUMN
 
@@ -81,16 +81,17 @@ def phase_chart(data: PhaseData | None, *, cursor: int | None = None, theme: The
     Raises:
         ValueError: an unknown unit or theme, or fewer than 10 points.
     """
+    styles = phase_styles(palette(theme))
     fig = go.Figure(layout={"template": template(theme)})
     for role in ("phase_line:think", "phase_line:answer", "phase_mean:think", "phase_mean:answer"):
         phase = role.rpartition(":")[2]
         is_mean = role.startswith("phase_mean")
         fixed = {"mode": "lines", "hoverinfo": "skip", "legendgroup": phase, "showlegend": is_mean}
-        fig.add_trace(go.Scatter(meta=role, **fixed, **phase_style(role, theme)))
+        fig.add_trace(go.Scatter(meta=role, **fixed, **styles[role]))
     fixed = {"name": "marker", "mode": "markers", "hoverinfo": "skip", "showlegend": False}
-    fig.add_trace(go.Scatter(meta="phase_line:marker", **fixed, **phase_style("phase_line:marker", theme)))
+    fig.add_trace(go.Scatter(meta="phase_line:marker", **fixed, **styles["phase_line:marker"]))
     bar = {"mode": "lines", "yaxis": "y2", "hoverinfo": "skip"}
-    fig.add_trace(go.Scatter(meta="phase_boundary", **bar, **phase_style("phase_boundary", theme)))
+    fig.add_trace(go.Scatter(meta="phase_boundary", **bar, **styles["phase_boundary"]))
     pointer = {"mode": "lines", "line": {"color": "rgba(0,0,0,0)"}, "showlegend": False}
     fig.add_trace(go.Scatter(meta="tokens", hovertemplate="%{text}<extra></extra>", **pointer))
     fig.add_trace(go.Scatter(meta="cursor", showlegend=False, **bar, **trace_style("cursor", theme)))

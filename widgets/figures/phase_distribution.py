@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from widgets.figures.phase_styles import phase_style
+from widgets.figures.phase_styles import phase_styles
 from widgets.figures.phase_sweep import VERDICTS, SweepPoints
 from widgets.figures.series import Floats, Updates, message, noted, shown, update_figure
-from widgets.figures.template import Theme, annotation_style, template
+from widgets.figures.template import Theme, annotation_style, palette, template
 from widgets.figures.text import thousands
 
 if TYPE_CHECKING:
     from widgets.figures.series import Indices
 
 _PLACES = {"think": 0.0, "answer": 1.0}
-_BOX_SHIFT, _SPREAD = 0.24, 0.2
+_BOX_SHIFT, _SPREAD = 0.3, 0.32
+PAIRS = 200
+"""Lines between the two points of a sequence; more would be a solid block."""
 _TICKS = {"think": "thinking", "answer": "answer"}
 
 
@@ -31,18 +33,19 @@ def phase_distribution(data: SweepPoints | None, *, theme: Theme = "light") -> g
     Raises:
         ValueError: an unknown unit or theme.
     """
+    styles = phase_styles(palette(theme))
     fig = go.Figure(layout={"template": template(theme)})
     pairs = {"mode": "lines", "hoverinfo": "skip", "showlegend": False}
-    fig.add_trace(go.Scatter(meta="phase_pairs", **pairs, **phase_style("phase_pairs", theme)))
+    fig.add_trace(go.Scatter(meta="phase_pairs", **pairs, **styles["phase_pairs"]))
     for verdict in VERDICTS:
         role = f"phase_points:{verdict}"
         words = "not graded" if verdict == "unknown" else verdict
         fixed = {"name": words, "mode": "markers", "hovertemplate": "%{text}<br>%{y:.3f}<extra></extra>"}
-        fig.add_trace(go.Scatter(meta=role, **fixed, **phase_style(role, theme)))
+        fig.add_trace(go.Scatter(meta=role, **fixed, **styles[role]))
     for phase in _PLACES:
         role = f"phase_box:{phase}"
         fixed = {"width": 0.14, "showlegend": False, "whiskerwidth": 0.6, "name": _TICKS[phase], "hoverinfo": "y"}
-        fig.add_trace(go.Box(meta=role, **fixed, **phase_style(role, theme)))
+        fig.add_trace(go.Box(meta=role, **fixed, **styles[role]))
     fig.update_layout(
         hovermode="closest",
         xaxis={"range": [-0.5, 1.5], "tickvals": list(_PLACES.values()), "fixedrange": True},
@@ -63,7 +66,7 @@ def distribution_series(data: SweepPoints | None) -> Updates:
     H = {phase: data.entropy(phase) for phase in ("think", "answer")}
     rows = _rows(data)
     jitter = ((np.arange(len(data.table)) * 0.6180339887) % 1 - 0.5) * _SPREAD  # evenly spread, the same every time
-    both = rows[~np.isnan(H["think"][rows]) & ~np.isnan(H["answer"][rows])]
+    both = _joined(data)
     gap = np.full(len(both), np.nan)
     updates: Updates = {
         "phase_pairs": {
@@ -90,12 +93,13 @@ def distribution_layout(data: SweepPoints | None, *, theme: Theme = "light") -> 
         return {"annotations": [{**message("nothing to show"), **annotation_style("message", theme)}]}
     counts = {phase: int((~np.isnan(data.entropy(phase))).sum()) for phase in ("think", "answer")}
     known, drawn = len(_known(data)), len(_rows(data))
+    notes = [shown(drawn, known, "sequences"), shown(len(_joined(data)), len(_both(data, _rows(data))), "joined pairs")]
     words = f"no sequence has a {data.kind} entropy by phase"
     note = [] if known else [{**message(words), **annotation_style("message", theme)}]
     return {
         "annotations": note,
         "xaxis.ticktext": [f"{_TICKS[phase]}<br>n = {thousands(count)}" for phase, count in counts.items()],
-        "xaxis.title.text": noted("", [shown(drawn, known, "sequences")]),
+        "xaxis.title.text": noted("", notes),
         "yaxis.title.text": f"mean {data.kind} entropy of a sequence ({data.unit})",
     }
 
@@ -106,6 +110,16 @@ def _known(data: SweepPoints) -> Indices:
 
 def _rows(data: SweepPoints) -> Indices:
     return data.subset(~np.isnan(data.entropy("think")) | ~np.isnan(data.entropy("answer")))
+
+
+def _both(data: SweepPoints, rows: Indices) -> Indices:
+    return rows[~np.isnan(data.entropy("think")[rows]) & ~np.isnan(data.entropy("answer")[rows])]
+
+
+def _joined(data: SweepPoints) -> Indices:
+    """Drawn rows whose two points a line joins, at even steps."""
+    both = _both(data, _rows(data))
+    return both[np.unique(np.linspace(0, len(both) - 1, PAIRS).astype(np.int64))] if len(both) > PAIRS else both
 
 
 def _box(values: Floats, place: float) -> dict[str, Any]:

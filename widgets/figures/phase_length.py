@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from widgets.figures.phase_styles import phase_style
+from widgets.figures.phase_styles import phase_styles
 from widgets.figures.phase_sweep import VERDICTS, SweepPoints
 from widgets.figures.series import Indices, Updates, column, message, noted, shown, thinned, update_figure
-from widgets.figures.template import Theme, annotation_style, template
+from widgets.figures.template import Theme, annotation_style, palette, template
 
 if TYPE_CHECKING:
     from workbench.phases import LengthCorrelation
@@ -27,13 +27,14 @@ def phase_length(
     Raises:
         ValueError: an unknown unit or theme.
     """
+    styles = phase_styles(palette(theme))
     fig = go.Figure(layout={"template": template(theme)})
     for verdict in VERDICTS:
         role = f"phase_points:{verdict}"
         words = "not graded" if verdict == "unknown" else verdict
         hover = "%{text}<br>%{x} tokens, %{y:.3f}<extra></extra>"
         fixed = {"name": words, "mode": "markers", "hovertemplate": hover}
-        fig.add_trace(go.Scatter(meta=role, **fixed, **phase_style(role, theme)))
+        fig.add_trace(go.Scatter(meta=role, **fixed, **styles[role]))
     fig.update_layout(hovermode="closest", xaxis={"rangemode": "tozero"}, yaxis={"rangemode": "tozero"})
     return update_figure(fig, length_series(data), length_layout(data, correlation, theme=theme))
 

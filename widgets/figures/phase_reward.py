@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from widgets.figures.phase_styles import phase_style
+from widgets.figures.phase_styles import phase_styles
 from widgets.figures.series import Updates, message, noted, shown, update_figure
-from widgets.figures.template import Theme, annotation_style, template
+from widgets.figures.template import Theme, annotation_style, palette, template
 
 if TYPE_CHECKING:
     from widgets.figures.series import Floats, Indices
@@ -42,10 +42,11 @@ def phase_reward(curve: RewardCurve | None, alpha: float, *, kind: str = "raw", 
     Raises:
         ValueError: an unknown theme.
     """
+    styles = phase_styles(palette(theme))
     fig = go.Figure(layout={"template": template(theme)})
     for role, fixed in _TRACES.items():
         hover = {"hoverinfo": "skip"} if role not in ("reward_mean", "reward_now") else {}
-        fig.add_trace(go.Scatter(meta=role, **fixed, **hover, **phase_style(role, theme)))
+        fig.add_trace(go.Scatter(meta=role, **fixed, **hover, **styles[role]))
     fig.update_traces(hovertemplate="α %{x:.2f}, reward %{y:.3f}<extra></extra>", selector={"meta": "reward_mean"})
     fig.update_traces(hovertemplate="α %{x:.2f}, reward %{y:.3f}<extra></extra>", selector={"meta": "reward_now"})
     fig.update_layout(

@@ -2,50 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from widgets.figures.template import Theme, faded, palette
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-def phase_style(role: str, theme: Theme) -> dict[str, Any]:
-    """The style of the mark that plays `role`; empty for a role unknown here.
-
-    Raises:
-        ValueError: a theme other than light and dark.
-    """
-    colours = palette(theme)
-    think, answer, muted, ink = (colours[name] for name in ("think", "answer", "muted", "ink"))
+def phase_styles(colours: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Role -> style, from a theme's palette. Marks that mean different things also differ by symbol, dash or place."""
+    think, answer, muted, ink, raw, axis = (
+        colours[name] for name in ("think", "answer", "muted", "ink", "raw", "axis")
+    )
+    right, wrong, violet = (colours[name] for name in ("high_window", "forking", "sampled"))
+    rule = {"line": {"color": ink, "width": 1.6, "dash": "dot"}}
     styles: dict[str, dict[str, Any]] = {
         "phase_line:think": {"line": {"color": think, "width": 1.1}},
         "phase_line:answer": {"line": {"color": answer, "width": 1.1}},
         "phase_line:marker": _points(muted, "x", 7),
         "phase_mean:think": {"line": {"color": think, "width": 2.4, "dash": "dash"}},
         "phase_mean:answer": {"line": {"color": answer, "width": 2.4, "dash": "dashdot"}},
-        "phase_boundary": {"line": {"color": ink, "width": 1.6, "dash": "dot"}},
-        "phase_pairs": {"line": {"color": faded(colours["raw"], 0.25), "width": 0.8}},
-        "phase_box:think": {"line": {"color": think, "width": 1.6}, "fillcolor": faded(think, 0.18)},
-        "phase_box:answer": {"line": {"color": answer, "width": 1.6}, "fillcolor": faded(answer, 0.18)},
-        "phase_points:correct": _points(faded(colours["high_window"], 0.7), "circle", 6),
-        "phase_points:wrong": _points(faded(colours["forking"], 0.85), "x-thin", 7, colours["forking"]),
-        "phase_points:unknown": _points(faded(muted, 0.6), "diamond-open", 6, muted),
-        "reward_each": {"line": {"color": faded(colours["raw"], 0.35), "width": 0.8}},
+        "phase_boundary": rule,
+        "phase_pairs": {"line": {"color": raw, "width": 0.8}, "opacity": 0.3},
+        # a box is filled with a paler shade of its line
+        "phase_box:think": {"line": {"color": think, "width": 1.6}},
+        "phase_box:answer": {"line": {"color": answer, "width": 1.6}},
+        "phase_points:correct": _points(right, "circle", 6, opacity=0.7),
+        "phase_points:wrong": _points(wrong, "x-thin", 7, opacity=0.85),
+        "phase_points:unknown": _points(muted, "diamond-open", 6, opacity=0.7),
+        "reward_each": {"line": {"color": raw, "width": 0.8}, "opacity": 0.45},
         "reward_mean": {"line": {"color": ink, "width": 2.2}},
-        "reward_kinks": _points(colours["sampled"], "line-ns", 9, colours["sampled"]),
+        "reward_kinks": _points(violet, "line-ns", 9),
         "reward_format": {"line": {"color": muted, "width": 1.4, "dash": "dashdot"}},
-        "reward_alpha": {"line": {"color": colours["forking"], "width": 1.8, "dash": "dash"}},
-        "reward_now": _points(colours["forking"], "diamond", 10, colours["background"]),
-        "eat_entropy": {**_points(colours["raw"], "circle", 5), "line": {"color": colours["raw"], "width": 1}},
+        "reward_alpha": {"line": {"color": wrong, "width": 1.8, "dash": "dash"}},
+        "reward_now": _points(wrong, "diamond", 10),
+        "eat_entropy": {**_points(raw, "circle", 5), "line": {"color": raw, "width": 1}},
         "eat_mean": {"line": {"color": ink, "width": 2.2}},
-        "eat_variance": {**_points(colours["sampled"], "diamond", 5), "line": {"color": colours["sampled"]}},
-        "eat_delta": {"line": {"color": colours["forking"], "width": 1.8, "dash": "dash"}},
-        "eat_too_early": {"fillcolor": faded(colours["axis"], 0.14), "line": {"width": 0}},
-        "eat_right": _points(colours["high_window"], "circle", 9),
-        "eat_wrong": _points(colours["forking"], "x-thin", 9, colours["forking"]),
+        "eat_variance": {**_points(violet, "diamond", 5), "line": {"color": violet, "width": 1.8}},
+        "eat_delta": {"line": {"color": wrong, "width": 1.8, "dash": "dash"}},
+        "eat_too_early": {"fillcolor": axis, "line": {"width": 0}, "opacity": 0.16},
+        "eat_right": _points(right, "circle", 9),
+        "eat_wrong": _points(wrong, "x-thin", 9),
     }
-    styles |= {f"eat_stop:{panel}": styles["phase_boundary"] for panel in ("entropy", "variance", "verdict")}
-    return styles.get(role, {})
+    return styles | {f"eat_stop:{panel}": rule for panel in ("entropy", "variance", "verdict")}
 
 
-def _points(colour: str, symbol: str, size: float, outline: str | None = None) -> dict[str, Any]:
-    line = {"color": outline or colour, "width": 1.6 if symbol.endswith(("thin", "ns", "open")) else 0.6}
-    return {"marker": {"color": colour, "symbol": symbol, "size": size, "line": line}}
+def _points(colour: str, symbol: str, size: float, *, opacity: float = 1.0) -> dict[str, Any]:
+    # symbols that are drawn by their outline alone
+    width = 1.6 if symbol.endswith(("thin", "ns", "open")) else 0.6
+    return {
+        "marker": {
+            "color": colour,
+            "symbol": symbol,
+            "size": size,
+            "opacity": opacity,
+            "line": {"color": colour, "width": width},
+        }
+    }

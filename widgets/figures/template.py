@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import plotly.graph_objects as go
 
-Theme = Literal["light", "dark"]
+from widgets.figures.difficulty_style import difficulty_styles, region_style
+from widgets.figures.palette import Theme, faded, palette
+from widgets.figures.phase_styles import phase_styles
 
 FONT = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, "DejaVu Sans", sans-serif'
 """System fonts only: nothing is fetched at view time."""
-
-# Blue, orange, magenta and green keep apart under the common colour blindnesses (after Okabe and Ito); every mark also
-# differs by dash, symbol or pattern. Text and lines have at least 4.5:1 (text) or 3:1 (marks) against the background.
-PALETTE: dict[Theme, dict[str, str]] = {
-    "light": {
-        "background": "#ffffff",
-        "ink": "#1f2328",
-        "muted": "#59636e",
-        "grid": "#e6e9ed",
-        "axis": "#8b949e",
-        "raw": "#7d92a8",
-        "mean": "#1f2328",
-        "forking": "#b5327f",
-        "high_window": "#00795a",
-        "sampled": "#6f4fb3",
-        "surprisal": "#8a6a12",
-        "interval": "#7d92a8",
-        "think": "#0072b2",
-        "answer": "#b85c00",
-        "marker": "#59636e",
-    },
-    "dark": {
-        "background": "#111111",
-        "ink": "#e6e8eb",
-        "muted": "#a0a8b2",
-        "grid": "#2b2f36",
-        "axis": "#6b7480",
-        "raw": "#7f93a8",
-        "mean": "#f5f7f9",
-        "forking": "#f08bc3",
-        "high_window": "#3ddbb0",
-        "sampled": "#b39bf0",
-        "surprisal": "#d9b44a",
-        "interval": "#7f93a8",
-        "think": "#56b4e9",
-        "answer": "#f0a63c",
-        "marker": "#a0a8b2",
-    },
-}
 
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
@@ -58,28 +21,6 @@ CONFIG: dict[str, Any] = {
     "modeBarButtonsToRemove": ["sendChartToCloud", "lasso2d", "select2d", "autoScale2d"],
 }
 """What plotly.js is told about every chart, in panels and in HTML files."""
-
-PHASE_COLOURS: dict[Theme, dict[str, str]] = {
-    theme: {phase: colours[phase] for phase in ("think", "answer", "marker")} for theme, colours in PALETTE.items()
-}
-"""Colour of each phase in each theme; the token strip uses the same."""
-
-
-def faded(colour: str, alpha: float) -> str:
-    """`#rrggbb` as an rgba() of that opacity."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{alpha:g})"
-
-
-def palette(theme: Theme) -> dict[str, str]:
-    """The colours of a theme.
-
-    Raises:
-        ValueError: a theme other than light and dark.
-    """
-    if theme not in PALETTE:
-        raise ValueError(f"theme must be 'light' or 'dark', not {theme!r}.")
-    return PALETTE[theme]
 
 
 def template(theme: Theme = "light") -> go.layout.Template:
@@ -138,6 +79,8 @@ def trace_style(role: str, theme: Theme) -> dict[str, Any]:
     colours = palette(theme)
     back = colours["background"]
     styles: dict[str, dict[str, Any]] = {
+        **difficulty_styles(colours),
+        **phase_styles(colours),
         "raw": {"line": {"color": colours["raw"], "width": 1}},
         "isolated": {"marker": {"color": colours["raw"], "size": 5, "symbol": "circle"}},
         "mean": {"line": {"color": colours["mean"], "width": 2.2}},
@@ -253,6 +196,8 @@ def shape_style(name: str, theme: Theme) -> dict[str, Any]:
     colours = palette(theme)
     if name.startswith("phase:"):
         return {"fillcolor": faded(colours[name.removeprefix("phase:")], 0.1), "line": {"width": 0}}
+    if name.startswith("region:"):
+        return region_style(name, colours)
     if name == "quadrant":
         return {"line": {"color": colours["axis"], "width": 1, "dash": "dot"}}
     return {}

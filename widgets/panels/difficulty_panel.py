@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -19,16 +18,19 @@ from widgets.panels.chart_tabs import ChartTabs, TabChart
 from widgets.panels.difficulty_settings import CurveView
 from widgets.panels.problem_traces import ProblemTraces
 from widgets.panels.settings_panel import alert, facts
+from widgets.panels.sweep_rows import SweepRows
 from widgets.session import Session
 from workbench.difficulty.labels import Thresholds, label_problems, suggest_thresholds
-from workbench.errors import DifficultyError, WorkbenchError
-from workbench.sweeps import Sweep, open_sweep
+from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import plotly.graph_objects as go
 
     from workbench.difficulty import DifficultyCurve, Verdict
     from workbench.difficulty.labels import Labels
+    from workbench.sweeps import Sweep
 
 ENTROPIES = {
     "entropy": "raw",
@@ -53,7 +55,7 @@ class DifficultyPanel(ipywidgets.VBox):
 
     Raises:
         SweepError: the folder is no sweep.
-        DifficultyError: neither a sweep nor a frame.
+        ParameterError: neither a sweep nor a frame.
     """
 
     _connected = False
@@ -62,16 +64,16 @@ class DifficultyPanel(ipywidgets.VBox):
         self, data: Sweep | str | Path | pl.DataFrame | pl.LazyFrame, *, session: Session | None = None
     ) -> None:
         self.session = session or Session()
-        self.sweep, self._frame = _opened(data)
+        self._soon, self._label_soon = Soon(self._recompute), Soon(self._relabel)
+        self.rows = SweepRows(data, self._soon.ask)
         self.curve: DifficultyCurve | None = None
         self.assessment: Verdict | None = None
         self.labels: Labels | None = None
         self._problem = ""
-        self._soon, self._label_soon = Soon(self._recompute), Soon(self._relabel)
         self._make_parts()
         super().__init__(
             [
-                self.theme, ipywidgets.HBox([*self.arms.values(), self.entropy, self.view.buttons]), self.words,
+                self.theme, ipywidgets.HBox([*self.rows.menus, self.entropy, self.view.buttons]), self.words,
                 ipywidgets.HBox([self.view, self.tabs]), self.traces, self.export_bar,
             ],
             layout={"width": "100%"},
@@ -87,8 +89,7 @@ class DifficultyPanel(ipywidgets.VBox):
     def _make_parts(self) -> None:
         self.theme = Theme()
         self.words = ipywidgets.HTML(layout={"min_height": "68px"})
-        self.arms = {name: self._arm(name) for name in ("model", "sampler") if name in self._frame.columns}
-        known = [(f"{words} entropy", name) for name, words in ENTROPIES.items() if name in self._frame.columns]
+        known = [(f"{words} entropy", name) for name, words in ENTROPIES.items() if name in self.rows.frame.columns]
         self.entropy = ipywidgets.Dropdown(options=known, tooltip="Which entropy", layout={"width": "220px"})
         self.view: SettingsSliders[CurveView] = SettingsSliders(
             CurveView(), self._soon.ask, presets={"Defaults": (CurveView(), "As wb.difficulty.curve and assess")},
@@ -118,36 +119,18 @@ class DifficultyPanel(ipywidgets.VBox):
             )
         )
         self.tabs.layout = ipywidgets.Layout(flex="1 1 auto", min_width="0")
-        self.traces = ProblemTraces(self.session, self.sweep)
+        self.traces = ProblemTraces(self.session, self.rows.sweep)
         self.export_bar = ExportBar(self._exportable)
         self.theme.observe(lambda _: self.tabs.refresh(), "dark")
-        for control in (*self.arms.values(), self.entropy):
-            control.observe(lambda _: self._soon.ask(), "value")
-
-    def _arm(self, name: str) -> ipywidgets.Dropdown:
-        """A menu of the models or samplers; out of sight where there is one only."""
-        found = self._frame[name].unique().sort().to_list()
-        return ipywidgets.Dropdown(
-            options=found,
-            tooltip=f"Which {name}",
-            layout={"width": "220px", "display": "" if len(found) > 1 else "none"},
-        )
+        self.entropy.observe(lambda _: self._soon.ask(), "value")
 
     # --- analysis -------------------------------------------------------------------------------------------------
-
-    @property
-    def rows(self) -> pl.DataFrame:
-        """The responses of the model and sampler that are chosen."""
-        frame = self._frame
-        for name, menu in self.arms.items():
-            frame = frame.filter(pl.col(name) == menu.value)
-        return frame
 
     def _recompute(self) -> None:
         """Curve and tests as the controls are now; where that fails, say why and leave nothing older on show."""
         self._soon.cancel()
         try:
-            self.curve, self._problem = self.view.settings.curve(self.rows, self.entropy.value or "entropy"), ""
+            self.curve, self._problem = self.view.settings.curve(self.rows.frame, self.entropy.value or "entropy"), ""
             self.assessment = self.view.settings.assess(self.curve)
         except WorkbenchError as problem:
             self.curve = self.assessment = None
@@ -196,7 +179,7 @@ class DifficultyPanel(ipywidgets.VBox):
         return pl.DataFrame() if self.labels is None else self.labels.to_frame()
 
     def _open(self, problem: Any) -> None:  # noqa: ANN401  -- a point's customdata
-        self.traces.show(self.rows.filter(pl.col("problem") == str(problem)))
+        self.traces.show(self.rows.frame.filter(pl.col("problem") == str(problem)))
         self.tabs.refresh()
 
     # --- export ---------------------------------------------------------------------------------------------------
@@ -208,9 +191,7 @@ class DifficultyPanel(ipywidgets.VBox):
             return None
         chart = self.tabs.chart
         about = {
-            "sweep": {} if self.sweep is None else self.sweep.settings,
-            "arm": {name: menu.value for name, menu in self.arms.items()},
-            "entropy": self.entropy.value, "curve": self.view.settings.to_dict(),
+            "sweep": self.rows.settings, "entropy": self.entropy.value, "curve": self.view.settings.to_dict(),
             "thresholds": self.thresholds.settings.to_dict(), "verdict": str(self.assessment),
         }  # fmt: skip
         return Exportable(chart.stem, chart.draw(), chart.frame(), about)
@@ -221,27 +202,9 @@ class DifficultyPanel(ipywidgets.VBox):
             self._connected = False
             self._soon.cancel()
             self._label_soon.cancel()
-            for part in (self.tabs, self.view, self.thresholds, self.traces, *self.children):
+            for part in (self.tabs, self.view, self.thresholds, *self.rows.menus, self.entropy, *self.children):
                 part.close()
         super().close()
-
-
-def _opened(data: Any) -> tuple[Sweep | None, pl.DataFrame]:  # noqa: ANN401  -- whatever was given
-    """The sweep, where it is one, and its results or the frame."""
-    if isinstance(data, (str, Path)):
-        data = open_sweep(data)
-    if isinstance(data, Sweep):
-        return data, data.to_frame()
-    if isinstance(data, pl.LazyFrame):
-        data = data.collect()
-    if not isinstance(data, pl.DataFrame):
-        raise DifficultyError(
-            f"DifficultyPanel shows a sweep, its folder, or a polars frame, not a {type(data).__name__}; "
-            "wb.sweeps.run(...) makes a sweep."
-        )
-    if "problem" in data.columns:
-        data = data.with_columns(pl.col("problem").cast(pl.String))
-    return None, data
 
 
 def _words(curve: DifficultyCurve | None, verdict: Verdict | None) -> str:

@@ -8,11 +8,20 @@ from importlib import import_module
 TYPE_CHECKING = False  # editors and type checkers take it for True; importing typing for it would cost time
 if TYPE_CHECKING:
     from widgets.figures import save_figure
-    from widgets.panels import ReflectivePanel, SamplerPanel, SwitchingPanel, TracePanel
+    from widgets.panels import (
+        DifficultyPanel,
+        PhasePanel,
+        ReflectivePanel,
+        SamplerPanel,
+        SwitchingPanel,
+        TracePanel,
+    )
     from widgets.session import Session
     from widgets.strip import TokenStrip
 
 _HOME = {
+    "DifficultyPanel": "widgets.panels",
+    "PhasePanel": "widgets.panels",
     "ReflectivePanel": "widgets.panels",
     "SamplerPanel": "widgets.panels",
     "Session": "widgets.session",
@@ -22,7 +31,17 @@ _HOME = {
     "save_figure": "widgets.figures",
 }
 
-__all__ = ["ReflectivePanel", "SamplerPanel", "Session", "SwitchingPanel", "TokenStrip", "TracePanel", "save_figure"]
+__all__ = [
+    "DifficultyPanel",
+    "PhasePanel",
+    "ReflectivePanel",
+    "SamplerPanel",
+    "Session",
+    "SwitchingPanel",
+    "TokenStrip",
+    "TracePanel",
+    "save_figure",
+]
 
 
 def __getattr__(name: str) -> object:

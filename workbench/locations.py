@@ -1,4 +1,4 @@
-"""Where the bundled models, problems and notebooks lie: beside the package in a checkout, inside it once installed."""
+"""Where models, problems, sweeps and notebooks lie: beside the package in a checkout, inside it once installed."""
 
 from __future__ import annotations
 
@@ -10,4 +10,5 @@ _CHECKOUT = _PACKAGE.parent
 
 MODELS = (_INSTALLED if _INSTALLED.exists() else _CHECKOUT / "data") / "models"
 PROBLEMS = (_INSTALLED if _INSTALLED.exists() else _CHECKOUT / "data") / "problems"
+RUNS = (_INSTALLED if _INSTALLED.exists() else _CHECKOUT / "data") / "runs"
 NOTEBOOKS = (_INSTALLED if _INSTALLED.exists() else _CHECKOUT) / "notebooks"

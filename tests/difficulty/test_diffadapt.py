@@ -8,7 +8,7 @@ import pytest
 import workbench as wb
 from workbench.difficulty.diffadapt import adapt
 from workbench.difficulty.labels import LABELS, Thresholds
-from workbench.difficulty.strategies import PRESETS
+from workbench.difficulty.presets import PRESETS
 from workbench.errors import DifficultyError
 
 ARITHMETIC = Path(__file__).parents[2] / "data" / "problems" / "arithmetic.parquet"

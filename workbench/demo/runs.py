@@ -10,7 +10,7 @@ import typer
 
 import workbench as wb
 from workbench.difficulty.diffadapt import adapt
-from workbench.difficulty.strategies import strategies
+from workbench.difficulty.presets import strategies
 
 FOLDER = Path(__file__).parents[2] / "data" / "runs"
 SAMPLES, STRATEGY_SAMPLES, NEW_TOKENS, SEED = 4, 3, 640, 0
@@ -34,10 +34,12 @@ def card(*sweeps: wb.sweeps.Sweep) -> str:
     for sweep in sweeps:
         frame = sweep.to_frame()
         for (arm,), part in frame.group_by("sampler", maintain_order=True):
+            correct, entropy, tokens = (
+                float(part[name].to_numpy().mean()) for name in ("correct", "entropy", "tokens")
+            )
             rows.append(
                 f"| {sweep.folder.name} | {arm} | {len(sweep.problems)} x {sweep.settings['samples']} | "
-                f"{part['tokens'].sum():,} | {part['correct'].mean():.1%} | {part['entropy'].mean():.4f} | "
-                f"{part['tokens'].mean():.1f} |"
+                f"{part['tokens'].sum():,} | {correct:.1%} | {entropy:.4f} | {tokens:.1f} |"
             )
     table = "\n".join(rows)
     return f"""# Sweeps of the demo model

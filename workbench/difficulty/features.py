@@ -51,16 +51,13 @@ def prompt_states(
 
 
 def _batches(model: LanguageModel, ids: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
-    """Which prompts share a pass: neighbours in length, or of one length where a model cannot be padded."""
-    from workbench.traces.batching import padding_is_safe  # noqa: PLC0415
+    """Which prompts share a pass: neighbours in length, as far as the model allows."""
+    from workbench.traces.grouping import groups  # noqa: PLC0415  -- it imports torch
 
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    lengths = {len(prompt) for prompt in ids}
-    mixed = len(lengths) == 1 or padding_is_safe(model)
-    groups = [order] if mixed else [[i for i in order if len(ids[i]) == length] for length in sorted(lengths)]
-    for group in groups:
+    for group in groups(model, [len(ids[i]) for i in order]):
         for start in range(0, len(group), size):
-            yield group[start : start + size]
+            yield [order[place] for place in group[start : start + size]]
 
 
 def _last_states(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -177,10 +177,12 @@ class _Rows:
         self.seeds = [self.seeds[row] for row in chosen]
         self.padding = [self.padding[row] for row in chosen]
         self.memory = np.take(self.memory, chosen, axis=1)
-        self.logits, self._uniforms = self.logits[chosen], self._uniforms[chosen]
-        self.stages = [
-            Stage(_rows_of(stage.atoms, chosen), stage.state[chosen], stage.memory[chosen]) for stage in self.stages
-        ]
+        self._uniforms = self._uniforms[chosen]
+        if self.stages:
+            self.logits = self.logits[chosen]
+            self.stages = [
+                Stage(_rows_of(stage.atoms, chosen), stage.state[chosen], stage.memory[chosen]) for stage in self.stages
+            ]
 
     def vocabulary(self, ids: NDArray[np.int32], stage: Stage) -> int:
         """Entries that a table over token ids needs."""

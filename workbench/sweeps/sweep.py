@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from workbench.errors import SweepError
+from workbench.locations import RUNS
 from workbench.sweeps.folder import KEY, RESULTS, SweepFolder
 from workbench.sweeps.task import Task
 from workbench.traces.columns import SCHEMA
@@ -146,9 +147,10 @@ class Sweep:
 
 
 def open_sweep(folder: str | Path) -> Sweep:
-    """Open a sweep's folder without reading it.
+    """Open a sweep's folder without reading it; "arithmetic" and "strategies" are the bundled ones.
 
     Raises:
         SweepError: there is no sweep.
     """
-    return Sweep(folder)
+    bundled = RUNS / folder
+    return Sweep(bundled if not Path(folder).exists() and SweepFolder(bundled).exists() else folder)

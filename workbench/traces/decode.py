@@ -221,7 +221,7 @@ class _Loop:
         fine = torch.isfinite(logits.amax(dim=-1))  # NaN for NaN, -inf for nothing left, +inf for +inf
         if bool(fine.all()):
             return
-        where = f" of sequence {self.rows[int((~fine).nonzero()[0])]}" if len(self.drawn) > 1 else ""
+        where = f", prompt {self.rows[int((~fine).nonzero()[0])]} of the batch" if len(self.drawn) > 1 else ""
         raise LogitsError(f"{what}{where}: NaN, +inf or no token left. Try dtype='float32' or another model.")
 
 

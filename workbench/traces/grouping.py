@@ -24,7 +24,8 @@ Company: TypeAlias = Literal["any", "equal", "none"]
 """With which others a sequence can be decoded: any, those whose prompt is as long, or none."""
 
 _FOUND: WeakKeyDictionary[Any, Company] = WeakKeyDictionary()
-_LENGTH = 16
+_LONG, _SHORT = 16, 3
+"""Lengths of the prompts that are tried: the short one within the reach of a convolution over four tokens."""
 
 
 def groups(model: LanguageModel, lengths: Sequence[int]) -> list[list[int]]:
@@ -49,9 +50,9 @@ def company(model: LanguageModel) -> Company:
     if not getattr(model.hf, "_is_stateful", False):
         return "any"
     if model.hf not in _FOUND:
-        long = [1 + i % (model.vocabulary - 1) for i in range(_LENGTH)]
+        long = [1 + i % (model.vocabulary - 1) for i in range(_LONG)]
         _FOUND[model.hf] = (
-            "any" if _agree(model, [long, long[:1]]) else "equal" if _agree(model, [long, long[::-1]]) else "none"
+            "any" if _agree(model, [long, long[:_SHORT]]) else "equal" if _agree(model, [long, long[::-1]]) else "none"
         )
     return _FOUND[model.hf]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.difficulty.labels import LABELS
-from workbench.difficulty.strategies import INSTRUCTED, PLAIN, PRESETS, Preset, strategies
+from workbench.difficulty.presets import INSTRUCTED, PLAIN, PRESETS, Preset, strategies
 from workbench.errors import ParameterError
 
 

@@ -134,7 +134,7 @@ def _decoded(
 ) -> list[Trace]:
     """One batch."""
     numbers = [task.sequence for task in tasks]
-    recorder = Recorder(model, sampler, tasks[0].prompt_ids, numbers, top=top, on_token=on_token)
+    recorder = Recorder(model, sampler, tasks[0].prompt_ids, numbers, top=top or None, on_token=on_token)
     began = time.perf_counter()
     decoded = decode(
         model,

@@ -56,7 +56,7 @@ class Recorder:
         sampler: how the tokens are drawn; greedy and plain draws need no second look at the logits.
         prompt_ids: of the prompt all rows share, where `on_token` is to be told phases: they depend on how it ends.
         sequences: numbers of the batch's rows.
-        top: logits a sketch holds exactly; 0 for sketches that know their statistics and nothing else.
+        top: logits a sketch holds exactly; None for sketches that know their statistics and nothing else.
         on_token: called with every token of a row that is still alive.
     """
 
@@ -67,7 +67,7 @@ class Recorder:
         prompt_ids: Sequence[int],
         sequences: Sequence[int],
         *,
-        top: int,
+        top: int | None,
         on_token: Callable[[Token], None] | None,
     ) -> None:
         self._greedy, self._sequences, self._on_token = sampler.greedy, sequences, on_token

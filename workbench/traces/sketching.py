@@ -54,16 +54,15 @@ class SketchWriter:
     Args:
         capacity: rows to make room for at first.
         vocabulary: V.
-        top: K; V where V is smaller. 0 keeps the statistics alone, exact as ever, and spends no time on the rest.
+        top: K; V where V is smaller. None keeps the statistics alone, exact as ever, and spends no time on the rest.
         bin_width: of the tail's histogram, in nats.
     """
 
-    def __init__(self, capacity: int, vocabulary: int, *, top: int = 256, bin_width: float = 0.25) -> None:
-        if top:
-            _check(top, bin_width)
+    def __init__(self, capacity: int, vocabulary: int, *, top: int | None = 256, bin_width: float = 0.25) -> None:
+        _check(1 if top is None else top, bin_width)
         self.vocabulary, self.bin_width = vocabulary, float(bin_width)
         self.rows = 0
-        k = min(top, vocabulary)
+        k = min(top or 0, vocabulary)
         bins = 0 if k in {0, vocabulary} else MAX_BINS
         n = max(capacity, 1)
         self.token_ids = np.empty(n, np.int32)

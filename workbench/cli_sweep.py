@@ -86,5 +86,7 @@ def _table(made: Sweep) -> str:
         .sort("model", "sampler", "difficulty")
         .collect()
     )  # fmt: skip
-    with pl.Config(tbl_rows=60, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_width_chars=120):
+    with pl.Config(
+        tbl_rows=60, tbl_cols=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_width_chars=120
+    ):
         return str(levels)

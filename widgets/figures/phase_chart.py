@@ -162,9 +162,9 @@ def _boundaries(data: PhaseData) -> dict[str, Any]:
     middles = [
         (start + max(start, stop - 1)) / 2 if stop > start else start - 0.5 for start, stop in data.split.closings
     ]
-    x = [edge for middle in middles for edge in (middle, middle, np.nan)]
+    x = np.array([edge for middle in middles for edge in (middle, middle, np.nan)])
     name = "thinking closed" if len(middles) == 1 else f"thinking closed, {len(middles)} times"
-    return {"x": x, "y": [0, 1, np.nan] * len(middles), "name": name, "visible": bool(middles)}
+    return {"x": x, "y": np.array([0, 1, np.nan] * len(middles)), "name": name, "visible": bool(middles)}
 
 
 def _texts(data: PhaseData) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _WORKERS = 2
 """On machines without an accelerator, unless somebody says otherwise."""
+_PATIENCE = 5.0
+"""Seconds."""
 _SHARE = 0.5
 """Of the CPUs goes to the actors: Ray Data's own tasks need some, or it waits for ever."""
 
@@ -96,6 +99,9 @@ def run_on_ray(  # noqa: PLR0917  -- what a run consists of
 
 def _ray() -> Any:  # noqa: ANN401  -- an optional module
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if os.environ.get("RAY_ADDRESS") and _has_token():
+        # A cluster started by hand asks for its token; a client with an address is not told so.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray  # noqa: PLC0415
         import ray.data  # noqa: PLC0415
@@ -106,18 +112,47 @@ def _ray() -> Any:  # noqa: ANN401  -- an optional module
     return ray
 
 
+def _has_token() -> bool:
+    """Whether there is a token of the kind that `ray start --head` makes."""
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return bool(named) or (Path.home() / ".ray" / "auth_token").is_file()
+
+
+def _reach(address: str) -> None:
+    """Whether anybody listens there: Ray itself would wait for minutes.
+
+    Raises:
+        SweepError: nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()) or "/" in host:
+        return  # "auto", or a scheme of Ray's own
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except OSError as problem:
+        raise SweepError(
+            f"Nothing answers at {address} (RAY_ADDRESS): {problem}. Start a cluster with `ray start --head`, or unset "
+            "RAY_ADDRESS to use this machine alone."
+        ) from problem
+
+
 @contextmanager
 def _started(ray: Any) -> Iterator[None]:  # noqa: ANN401
     """Join what runs already or what RAY_ADDRESS names; else start Ray here, and stop it again."""
     ours = not ray.is_initialized()
     if ours:
         address = os.environ.get("RAY_ADDRESS")
+        if address:
+            _reach(address)
         here = {} if address else {"include_dashboard": False, "num_cpus": max(2, os.cpu_count() or 1)}
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
         except (ConnectionError, RuntimeError, ValueError) as problem:
             where = f"at {address} (RAY_ADDRESS)" if address else "on this machine"
-            raise SweepError(f"Ray {where} cannot be reached ({problem}). Start it with: ray start --head") from problem
+            raise SweepError(
+                f"Ray {where} cannot be joined ({problem}). A cluster with a token wants RAY_AUTH_MODE=token and "
+                "its token in ~/.ray/auth_token or RAY_AUTH_TOKEN."
+            ) from problem
     context = ray.data.DataContext.get_current()
     shown, context.enable_progress_bars = context.enable_progress_bars, False
     logger = logging.getLogger("ray.data")

@@ -56,8 +56,8 @@ def run(
     The same call goes on where an earlier one was stopped or killed: what is written stays, what was under way is done
     again, and the rows are those of an uninterrupted run. A sequence's seed depends on `seed`, its problem and its
     sample alone, so that samplers and models are compared on the same draws. Batches are part of the plan: both
-    backends decode the same ones. Another batch size gives the same tokens as far as the rounding of sums, which
-    depends on the shape of a batch, lets it.
+    backends decode the same ones. Another batch size, number of threads or machine gives the same tokens as far as the
+    rounding of sums lets it.
 
     Args:
         model: a name, a folder, a hub id, a LanguageModel, or a mapping of names to these.

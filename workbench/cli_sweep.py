@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 def sweep(  # noqa: PLR0917  -- typer makes options of them
     model: Annotated[str, typer.Option(help="A bundled model, a folder, or a hub id.")] = "demo",
     problems: Annotated[str, typer.Option(help="A bundled set, or a Parquet, CSV or JSONL file.")] = "arithmetic",
+    prompt_column: Annotated[str | None, typer.Option(help="Where the problems are, if that is not plain.")] = None,
+    answer_column: Annotated[str | None, typer.Option(help="Where their answers are.")] = None,
+    difficulty_column: Annotated[str | None, typer.Option(help="Where their difficulties are.")] = None,
     samples: Annotated[int, typer.Option(help="Sequences a problem.")] = 4,
     limit: Annotated[int | None, typer.Option(help="So many problems, spread over the levels; all by default.")] = None,
     seed: Annotated[int, typer.Option(help="Of the whole sweep.")] = 0,
@@ -36,7 +39,7 @@ def sweep(  # noqa: PLR0917  -- typer makes options of them
     from workbench import problems as sets  # noqa: PLC0415  -- --help should not wait for torch
     from workbench.sweeps.running import run  # noqa: PLC0415
 
-    found = sets.load(problems, limit=limit)
+    found = sets.load(problems, prompt=prompt_column, answer=answer_column, difficulty=difficulty_column, limit=limit)
     folder = out or Path("sweeps") / f"{Path(model).name}-{found.name}"
     try:
         made = run(

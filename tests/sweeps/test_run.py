@@ -243,6 +243,18 @@ def test_the_command_line_runs_resumes_and_says_how_to_open_it(tmp_path):
     assert isinstance(refused.exception, SweepError)
 
 
+def test_the_command_line_takes_a_table_by_its_columns(tmp_path):
+    pl.DataFrame({"frage": ["What is 3 plus 4?"], "lösung": ["7"], "stufe": [1]}).write_csv(tmp_path / "q.csv")
+    named = ["--prompt-column", "frage", "--answer-column", "lösung", "--difficulty-column", "stufe"]
+    found = CliRunner().invoke(
+        cli.app,
+        ["sweep", "--problems", str(tmp_path / "q.csv"), *named, "--samples", "1", "--out", str(tmp_path / "s")],
+    )
+    assert found.exit_code == 0, found.output
+    row = wb.sweeps.open_sweep(tmp_path / "s").to_frame().row(0, named=True)
+    assert (row["prompt"], row["answer"], row["difficulty"]) == ("What is 3 plus 4?", "7", 1.0)
+
+
 @pytest.mark.slow
 def test_two_ray_workers_give_the_same_rows(whole, tmp_path):
     pytest.importorskip("ray")

@@ -56,6 +56,8 @@ def test_a_trace_of_it_is_what_record_gives(whole):
     found = whole.trace(row["problem"], row["sample"])
     assert found.text == alone.text == row["text"]
     assert found.prompt_ids == alone.prompt_ids
+    assert found.prompt == alone.prompt
+    assert found.meta["question"] == alone.meta["question"] == row["prompt"]
     assert found.tokens.columns == alone.tokens.columns
     assert (found.tokens["entropy"] - alone.tokens["entropy"]).abs().max() < 1e-4
     assert found.meta["seed"] == row["seed"]

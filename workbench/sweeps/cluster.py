@@ -6,14 +6,19 @@ import logging
 import os
 import socket
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import MissingPackageError, SweepError, WorkbenchError
+from workbench.errors import MissingPackageError, SweepError
+from workbench.sweeps.decoder import ATTEMPTS, POLL, Decoder, estimated
+from workbench.sweeps.folder import SweepFolder
+from workbench.sweeps.stopping import passing_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from workbench.sweeps.estimating import Estimate
     from workbench.sweeps.plan import Unit
     from workbench.sweeps.progress import Reporter
 
@@ -25,31 +30,17 @@ _SHARE = 0.5
 """Of the CPUs goes to the actors: Ray Data's own tasks need some, or it waits for ever."""
 
 
-class Decoder:
-    """One worker: loads what it needs once, then decodes and writes a unit at a call."""
+@dataclass(frozen=True)
+class _Team:
+    """The workers and what each is given."""
 
-    def __init__(self, folder: str, sources: Mapping[str, str], threads: int) -> None:
-        import torch  # noqa: PLC0415  -- in the worker's process
-
-        from workbench.sweeps.folder import SweepFolder  # noqa: PLC0415
-        from workbench.sweeps.local import Worker  # noqa: PLC0415
-        from workbench.sweeps.task import Task  # noqa: PLC0415
-
-        torch.set_num_threads(threads)
-        files = SweepFolder(Path(folder))
-        task = Task.of(files)
-        self._units = {unit.number: unit for unit in task.units()}
-        self._worker = Worker(files, task, sources)
-
-    def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """A row a unit: unit, tokens, sequences, and what went wrong ("" where nothing did)."""
-        for number in batch["unit"].tolist():
-            unit, tokens, problem = self._units[number], 0, ""
-            try:
-                tokens = self._worker.run(unit) or 0
-            except WorkbenchError as error:  # in words, for Ray would wrap it in a page of its own
-                problem = str(error)
-            yield {"unit": [number], "tokens": [tokens], "sequences": [len(unit)], "problem": [problem]}
+    count: int
+    gpus: int
+    """Of one worker."""
+    cpus: float
+    """Of one worker, as Ray counts them."""
+    threads: int
+    """Of one worker."""
 
 
 def run_on_ray(  # noqa: PLR0917  -- what a run consists of
@@ -62,39 +53,61 @@ def run_on_ray(  # noqa: PLR0917  -- what a run consists of
 ) -> None:
     """Run the units on the cluster that RAY_ADDRESS names, or on a Ray of our own on this machine.
 
-    The folder must be one that all workers see. A unit that is under way when `stop` says True may still be written.
+    The folder must be one that all workers see. `stop` is asked from a thread of its own; the units that are under way
+    when it says True are left undone.
 
     Raises:
         MissingPackageError: Ray is not installed.
-        SweepError: a worker failed; what was written stays.
+        SweepError: memory or disk do not suffice, or a worker failed; what was written stays.
     """
-    ray = _ray()
-    with _started(ray):
-        total = ray.cluster_resources()
-        gpus = int(total.get("GPU", 0))
-        count = min(workers or gpus or _WORKERS, len(units))
-        if gpus and count > gpus:
-            raise SweepError(f"{count} workers for {gpus} GPUs: ask for {gpus} at most.")
-        cpus = total.get("CPU", 1.0) / count
-        decoder = ray.data.from_items([{"unit": unit.number} for unit in units], override_num_blocks=len(units))
-        decoder = decoder.map_batches(
-            Decoder, batch_size=1, num_gpus=1 if gpus else 0, num_cpus=_SHARE * min(1.0, cpus),
-            compute=ray.data.ActorPoolStrategy(size=count),
-            fn_constructor_args=(str(folder.resolve()), dict(sources), max(1, int(cpus))),
-        )  # fmt: skip
+    ray, folder = _ray(), folder.resolve()
+    with _started(ray), passing_on(stop, SweepFolder(folder).stop_file, POLL):
+        team = _team(ray, workers, len(units))
         try:
-            for row in decoder.iter_rows():
+            reporter.say(str(_estimate(ray, folder, sources, team)))
+            for row in _rows(ray, folder, sources, units, team):
                 if row["problem"]:
                     raise SweepError(row["problem"])
                 reporter.tokens(int(row["tokens"]))
                 reporter.sequences(int(row["sequences"]))
-                if stop():
-                    return
         except ray.exceptions.RayError as problem:
             raise SweepError(
                 f"A worker of the sweep failed ({_last_line(problem)}). What it had finished is kept; run the sweep "
                 "again to go on, with fewer workers or a smaller batch_size if memory was short."
             ) from problem
+
+
+def _team(ray: Any, workers: int | None, units: int) -> _Team:  # noqa: ANN401
+    total = ray.cluster_resources()
+    gpus = int(total.get("GPU", 0))
+    count = min(workers or gpus or _WORKERS, units)
+    if gpus and count > gpus:
+        raise SweepError(f"{count} workers for {gpus} GPUs: ask for {gpus} at most.")
+    cpus = total.get("CPU", 1.0) / count
+    return _Team(count, 1 if gpus else 0, _SHARE * min(1.0, cpus), max(1, int(cpus)))
+
+
+def _estimate(ray: Any, folder: Path, sources: Mapping[str, str], team: _Team) -> Estimate:  # noqa: ANN401
+    """Measured where the work will be done, which need not be a machine like this one."""
+    # One call a process, so that the memory of its model is free again when the actors come.
+    there = ray.remote(num_cpus=team.cpus, num_gpus=team.gpus, max_calls=1, max_retries=ATTEMPTS - 1)(estimated)
+    found = ray.get(there.remote(str(folder), dict(sources), team.threads))
+    if isinstance(found, str):
+        raise SweepError(found)
+    return replace(found, seconds=found.seconds / team.count, tokens_per_second=found.tokens_per_second * team.count)
+
+
+def _rows(
+    ray: Any, folder: Path, sources: Mapping[str, str], units: Sequence[Unit], team: _Team  # noqa: ANN401
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """What the workers say of each unit, as they finish."""
+    numbers = ray.data.from_items([{"unit": unit.number} for unit in units], override_num_blocks=len(units))
+    decoder = numbers.map_batches(
+        Decoder, batch_size=1, num_gpus=team.gpus, num_cpus=team.cpus,
+        compute=ray.data.ActorPoolStrategy(size=team.count),
+        fn_constructor_args=(str(folder), dict(sources), team.threads),
+    )  # fmt: skip
+    yield from decoder.iter_rows()
 
 
 def _ray() -> Any:  # noqa: ANN401  -- an optional module
@@ -138,15 +151,15 @@ def _reach(address: str) -> None:
 
 @contextmanager
 def _started(ray: Any) -> Iterator[None]:  # noqa: ANN401
-    """Join what runs already or what RAY_ADDRESS names; else start Ray here, and stop it again."""
+    """Join what this process joined already or what RAY_ADDRESS names; else start Ray here, and stop it again."""
     ours = not ray.is_initialized()
     if ours:
         address = os.environ.get("RAY_ADDRESS")
         if address:
             _reach(address)
         here = {} if address else {"include_dashboard": False, "num_cpus": max(2, os.cpu_count() or 1)}
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
+        try:  # "local", for without an address Ray would join what else runs on this machine
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
         except (ConnectionError, RuntimeError, ValueError) as problem:
             where = f"at {address} (RAY_ADDRESS)" if address else "on this machine"
             raise SweepError(

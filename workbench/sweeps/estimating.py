@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
+import torch
 
 from workbench.errors import SweepError
 from workbench.kernels.sketch import MAX_BINS
 from workbench.models.memory import available_memory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from workbench.models import LanguageModel
@@ -44,6 +46,8 @@ class Estimate:
     disk: int
     """Bytes."""
     disk_free: int
+    batch_size: int = 0
+    """Of the batch that needs this much memory."""
 
     def to_frame(self) -> pl.DataFrame:
         """One row."""
@@ -58,13 +62,18 @@ class Estimate:
         if self.memory_free is not None and self.memory > self.memory_free:
             raise SweepError(
                 f"A batch may need {_size(self.memory)} besides the model, and {_size(self.memory_free)} are free. "
-                "Take a smaller batch_size, fewer max_new_tokens, or top=0."
+                f"Take a smaller batch_size{self._smaller()}, fewer max_new_tokens, or top=0."
             )
         if self.disk > self.disk_free:
             raise SweepError(
                 f"The sweep may write {_size(self.disk)}, and {_size(self.disk_free)} are free there. Choose another "
                 "folder, fewer samples or problems, or top=0."
             )
+
+    def _smaller(self) -> str:
+        """The batch size that would do: what a batch needs grows with it evenly."""
+        fits = self.batch_size * (self.memory_free or 0) // max(1, self.memory)
+        return f" ({fits} would do)" if fits else ""
 
     def __str__(self) -> str:
         return (
@@ -74,8 +83,13 @@ class Estimate:
         )
 
 
-def estimate_units(task: Task, worker: Worker, units: list[Unit], folder: Path) -> Estimate:
-    """Count what is left to do, and time the first tokens of the first batch of each model."""
+def estimate_units(
+    task: Task, worker: Worker, units: list[Unit], folder: Path, *, stop: Callable[[], bool] | None = None
+) -> Estimate:
+    """Count what is left to do, and time the first tokens of the first batch of each model.
+
+    `stop` cuts the timing short, which makes it less sure.
+    """
     limits: dict[tuple[str, str], list[int]] = {}
     total = Estimate(0, 0, 0.0, 0.0, 0, None, 0, _disk_free(folder))
     paces: dict[str, float] = {}
@@ -89,24 +103,35 @@ def estimate_units(task: Task, worker: Worker, units: list[Unit], folder: Path) 
         prompt = max(len(worker.prompts(*arm)[row]) for row in rows)
         memory = _memory(model, len(unit), prompt + longest, longest, task.top)
         if unit.model not in paces:
-            free = available_memory(model.device)
-            total = replace(total, memory_free=free if total.memory_free is None else min(free or 0, total.memory_free))
-            replace(total, memory=memory).check()  # before the probe itself
-            paces[unit.model] = _pace(task, worker, unit)
+            known = [free for free in (_memory_free(model.device), total.memory_free) if free is not None]
+            total = replace(total, memory_free=min(known, default=None))
+            replace(total, memory=memory, batch_size=len(unit)).check()  # before the probe itself
+            paces[unit.model] = _pace(task, worker, unit, stop)
         total = replace(
             total, sequences=total.sequences + len(unit), tokens=total.tokens + tokens,
             seconds=total.seconds + tokens / paces[unit.model], memory=max(memory, total.memory),
+            batch_size=len(unit) if memory > total.memory else total.batch_size,
             disk=total.disk + tokens * (_BYTES_A_TOKEN + 6 * min(task.top, model.vocabulary)),
         )  # fmt: skip
     return replace(total, tokens_per_second=total.tokens / total.seconds if total.seconds else 0.0)
 
 
-def _pace(task: Task, worker: Worker, unit: Unit) -> float:
+def _pace(task: Task, worker: Worker, unit: Unit, stop: Callable[[], bool] | None) -> float:
     """Tokens a second of this batch's first tokens."""
+    steps: list[int] = []
     few = replace(task, strategies={unit.sampler: replace(task.strategies[unit.sampler], max_new_tokens=_PROBE_TOKENS)})
     began = time.perf_counter()
-    written = few.decode(worker.model(unit.model), unit, worker.prompts(unit.model, unit.sampler))
-    return (0 if written is None else len(written.traces)) / (time.perf_counter() - began)
+    prompts = worker.prompts(unit.model, unit.sampler)
+    few.decode(worker.model(unit.model), unit, prompts, stop=stop, on_step=steps.append)
+    return sum(steps) / (time.perf_counter() - began)
+
+
+def _memory_free(device: torch.device) -> int | None:
+    """Bytes free, with what this process holds in reserve on an accelerator: the next batch is given that again."""
+    free = available_memory(device)
+    if free is None or device.type != "cuda":
+        return free
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def _memory(model: LanguageModel, batch: int, length: int, new: int, top: int) -> int:

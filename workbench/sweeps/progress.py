@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_REDRAW = 0.5
+"""Seconds between two drawings of the bar while a batch is under way; a long one would look stuck."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """Counts of a run so far."""
@@ -48,14 +52,17 @@ class Reporter:
 
     def __init__(self, total: int, done: int, show: bool | Callable[[Progress], None]) -> None:  # noqa: FBT001  -- as `run` has it
         self._total, self._before, self._done, self._tokens = total, done, done, 0
-        self._began = time.perf_counter()
+        self._began = self._drawn = time.perf_counter()
         self._call = show if callable(show) else None
         self._bar: Any = tqdm(total=total, initial=done, unit="seq", smoothing=0.1) if show is True else None
 
     def tokens(self, count: int) -> None:
         """So many tokens more."""
         self._tokens += count
-        self._tell(refresh=False)
+        now = time.perf_counter()
+        due = now - self._drawn > _REDRAW
+        self._drawn = now if due else self._drawn
+        self._tell(refresh=due)
 
     def sequences(self, count: int) -> None:
         """So many sequences more are written."""
@@ -63,6 +70,11 @@ class Reporter:
         if self._bar is not None:
             self._bar.update(count)
         self._tell(refresh=True)
+
+    def say(self, text: str) -> None:
+        """A line above the bar, where there is a bar."""
+        if self._bar is not None:
+            self._bar.write(text)
 
     @property
     def progress(self) -> Progress:

@@ -81,10 +81,17 @@ def run(
         SweepError: the folder holds something else, a prompt a model cannot be given, too little memory or disk.
         ProblemError, ModelError, ParameterError: as the parts say.
     """
-    folder, task, models = _begin(model, problems, samples, sampler, out, seed, max_new_tokens, batch_size, top)
-    halt: Callable[[], bool] = stop.is_set if isinstance(stop, Event) else stop or (lambda: False)
     _check(backend=backend, workers=workers)
+    _check_numbers(samples=samples, max_new_tokens=max_new_tokens, batch_size=batch_size, top=top)
+    found = problems if isinstance(problems, Problems) else load_problems(problems)
+    models, arms = _models(model), arms_of(sampler)
+    sources = _sources(models) if backend == "ray" else {}
+    halt: Callable[[], bool] = stop.is_set if isinstance(stop, Event) else stop or (lambda: False)
+    folder = SweepFolder(Path(out).expanduser())
     with folder.locked():
+        settings = _settings(folder, found, models, arms, samples, seed, max_new_tokens, batch_size, top)
+        folder.begin(settings, found.frame)
+        task = Task.of(folder)
         sweep = Sweep(folder.path)
         left = sweep.missing
         total = len(task.problems) * samples * len(task.strategies) * len(models)
@@ -93,12 +100,11 @@ def run(
             if backend == "ray" and left:
                 from workbench.sweeps.cluster import run_on_ray  # noqa: PLC0415  -- ray is optional
 
-                sources = _sources(models)
                 reporter = Reporter(total, total - _sequences(left), progress)
                 run_on_ray(folder.path, sources, left, workers, reporter, halt)
-            elif left:
+            elif left and not halt():
                 worker = Worker(folder, task, models)
-                known = estimate_units(task, worker, list(left), folder.path)
+                known = estimate_units(task, worker, list(left), folder.path, stop=halt)
                 known.check()
                 if progress is True:
                     tqdm.write(str(known))
@@ -134,18 +140,14 @@ def estimate(
     return estimate_units(task, Worker(SweepFolder(folder), task, models), list(task.units()), folder.resolve())
 
 
-def _begin(  # noqa: PLR0917  -- as `run`
-    model: Any, problems: Any, samples: int, sampler: Any, out: str | Path,  # noqa: ANN401
-    seed: int, max_new_tokens: int | None, batch_size: int | None, top: int,
-) -> tuple[SweepFolder, Task, dict[str, Any]]:  # fmt: skip
-    """The folder, with its settings written or found to be the same."""
-    _check_numbers(samples=samples, max_new_tokens=max_new_tokens, batch_size=batch_size, top=top)
-    found = problems if isinstance(problems, Problems) else load_problems(problems)
-    models, arms = _models(model), arms_of(sampler)
-    folder = SweepFolder(Path(out).expanduser())
+def _settings(  # noqa: PLR0917  -- as `run`
+    folder: SweepFolder, found: Problems, models: Mapping[str, Any], arms: Mapping[str, Strategy],
+    samples: int, seed: int, max_new_tokens: int | None, batch_size: int | None, top: int,
+) -> dict[str, Any]:  # fmt: skip
+    """What rows depend on, and what is good to know of a run."""
     if batch_size is None:
         batch_size = folder.settings()["batch_size"] if folder.exists() else BATCH_SIZE
-    settings = {
+    return {
         "problems": found.name, "digest": found.digest, "grader": found.grader,
         "models": {name: _source(one) for name, one in models.items()},
         "samplers": {name: arm.to_dict() for name, arm in arms.items()},
@@ -153,8 +155,6 @@ def _begin(  # noqa: PLR0917  -- as `run`
         "versions": {name: version(name) for name in ("entropy-workbench", "torch", "transformers", "polars")},
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
-    folder.begin(settings, found.frame)
-    return folder, Task.of(folder), models
 
 
 def _models(given: Any) -> dict[str, Any]:  # noqa: ANN401  -- whatever a user gave

@@ -120,7 +120,7 @@ class Sweep:
             **key,
         }
         names = {int(token): text for token, text in about.get("names", {}).items()}
-        return Trace(tokens, result["prompt"], tuple(result["prompt_ids"]), result["text"], meta, sketch, names)
+        return Trace(tokens, result["prompt_text"], tuple(result["prompt_ids"]), result["text"], meta, sketch, names)
 
     def _only(self, what: str, name: str | None) -> str:
         known = list(self.settings[what])

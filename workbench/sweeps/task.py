@@ -158,7 +158,7 @@ class Task:
             "sampled_think_entropy": sampled.think if sampled.n_think else None,
             "sampled_answer_entropy": sampled.answer if sampled.n_answer else None,
             "think_tokens": raw.n_think, "answer_tokens": raw.n_answer, "closings": raw.closings,
-            "unfinished": raw.unfinished, "prompt_ids": list(trace.prompt_ids),
+            "unfinished": raw.unfinished, "prompt_text": trace.prompt, "prompt_ids": list(trace.prompt_ids),
         }  # fmt: skip
 
 

@@ -47,8 +47,9 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
 
     def update(self, updates: Updates, layout: Mapping[str, Any] | None = None) -> None:
         """Change what is shown, in one message; nothing where nothing is built yet."""
-        if self.figure is not None:
+        if self.figure is not None and self._shown is not None:
             update_figure(self.figure, updates, layout)
+            update_figure(self._shown, updates, layout)  # what `show` compares with
 
     def show(self) -> None:
         """Build the figure anew and change what is different from the last one, in one message: a zoom stays."""

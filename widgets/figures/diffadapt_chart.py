@@ -29,11 +29,13 @@ _FIXED = ("circle", "square", "diamond", "pentagon", "hexagon", "bowtie")
 _SHORT = {"adaptive": "adaptive", "labels": "by labels", "oracle": "oracle", "oracle_split": "oracle, honest"}
 # Where a name's middle comes to lie beside its point, in shares of the plot's width and height.
 _SIDES = {
-    "top right": (0.06, 0.05), "bottom right": (0.06, -0.05), "top left": (-0.06, 0.05), "bottom left": (-0.06, -0.05),
+    "top right": (0.06, 0.06), "bottom right": (0.06, -0.06), "top left": (-0.06, 0.06), "bottom left": (-0.06, -0.06),
 }  # fmt: skip
+_FLAT = 2.0
+"""Names are wide and low: how many times nearer they may come one above the other than one beside the other."""
 
 
-def diffadapt_chart(comparison: Comparison | None, *, theme: Theme = "light") -> go.Figure:
+def diffadapt_chart(comparison: Comparison | None, *, captioned: bool = True, theme: Theme = "light") -> go.Figure:
     """Accuracy (y, %) against mean generated tokens a response (x) on held-out problems; up and left is better.
 
     Bars are the comparison's bootstrap intervals. Each strategy has a symbol and its name; what each of the adaptive
@@ -42,6 +44,7 @@ def diffadapt_chart(comparison: Comparison | None, *, theme: Theme = "light") ->
 
     Args:
         comparison: what to draw; None gives an empty chart that says so.
+        captioned: whether the gains stand below; pointing at a mark tells them all the same.
         theme: light or dark.
 
     Raises:
@@ -60,7 +63,9 @@ def diffadapt_chart(comparison: Comparison | None, *, theme: Theme = "light") ->
             )
         )
     fig.update_layout(hovermode="closest", yaxis={"title": {"text": "accuracy (%)"}})
-    return update_figure(fig, diffadapt_series(comparison), diffadapt_layout(comparison, theme=theme))
+    return update_figure(
+        fig, diffadapt_series(comparison), diffadapt_layout(comparison, captioned=captioned, theme=theme)
+    )
 
 
 def diffadapt_series(comparison: Comparison | None) -> Updates:
@@ -86,16 +91,27 @@ def diffadapt_series(comparison: Comparison | None) -> Updates:
     return updates
 
 
-def diffadapt_layout(comparison: Comparison | None, *, theme: Theme = "light") -> dict[str, Any]:
+def diffadapt_layout(
+    comparison: Comparison | None, *, captioned: bool = True, theme: Theme = "light"
+) -> dict[str, Any]:
     """The parts of the layout that follow the comparison; dotted path -> value."""
     title = "mean generated tokens a response"
     if comparison is None:
         note = {**message("nothing to compare yet"), **annotation_style("message", theme)}
-        return {"annotations": [note], "xaxis.title.text": title, "xaxis.range": [0, 1], "yaxis.range": [0, 100]}
+        hidden = {"xaxis.visible": False, "yaxis.visible": False}
+        return {
+            "annotations": [note],
+            "xaxis.title.text": title,
+            "xaxis.range": [0, 1],
+            "yaxis.range": [0, 100],
+            **hidden,
+        }
     (left, right), (low, high) = _extent(comparison)
     return {
         "annotations": [],
-        "xaxis.title.text": noted(title, ["<br>".join(_caption(comparison))]),
+        "xaxis.title.text": noted(title, ["<br>".join(_caption(comparison, full=captioned))]),
+        "xaxis.visible": True,
+        "yaxis.visible": True,
         "xaxis.range": [left, right],
         "yaxis.range": [100 * low, 100 * high],
     }
@@ -125,9 +141,13 @@ def _sides(comparison: Comparison) -> dict[tuple[str, str], str]:
     taken, sides = list(places.values()), {}
     for key, (x, y) in places.items():
         middles = {side: (x + dx, y + dy) for side, (dx, dy) in _SIDES.items()}
-        sides[key] = max(middles, key=lambda side: min(math.dist(middles[side], other) for other in taken))
+        sides[key] = max(middles, key=lambda side: min(_apart(middles[side], other) for other in taken))
         taken.append(middles[sides[key]])
     return sides
+
+
+def _apart(one: tuple[float, float], other: tuple[float, float]) -> float:
+    return math.hypot(one[0] - other[0], _FLAT * (one[1] - other[1]))
 
 
 def _bars(estimates: Sequence[Estimate], scale: float) -> dict[str, Any]:
@@ -137,15 +157,18 @@ def _bars(estimates: Sequence[Estimate], scale: float) -> dict[str, Any]:
     return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.2, "width": 4}
 
 
-def _caption(found: Comparison) -> list[str]:
-    """What was compared, then a line for each strategy that is not fixed."""
+def _caption(found: Comparison, *, full: bool) -> list[str]:
+    """What was compared, then, where all is to be said, a line for each strategy that is not fixed."""
     fewest, most = found.samples
     responses = str(fewest) if fewest == most else f"{fewest} to {most}"
     head = (
         f"{thousands(found.problems)} held-out problems, {responses} responses each; {found.level:.0%} intervals over "
-        f"problems. Against always {safe(found.reference)}:"
+        "problems."
     )
-    return [head, *(_difference(outcome) for outcome in found.outcomes if outcome.kind != "fixed")]
+    if not full:
+        return [head]
+    gains = (_difference(outcome) for outcome in found.outcomes if outcome.kind != "fixed")
+    return [f"{head} Against always {safe(found.reference)}:", *gains]
 
 
 def _difference(outcome: Outcome) -> str:

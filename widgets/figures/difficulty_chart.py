@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _HOVER = {"hovertemplate": "%{text}<extra></extra>"}
 _TRACES: dict[str, dict[str, Any]] = {
     "problem": {"name": "a problem", "mode": "markers", **_HOVER},
-    "break": {"mode": "lines", "yaxis": "y3", "hoverinfo": "skip"},
+    "break": {"mode": "lines", "yaxis": "y3", "hoverinfo": "skip", "showlegend": False},
     "parabola": {"name": "fitted parabola", "mode": "lines", "hoverinfo": "skip"},
-    "line_low": {"name": "line below the break", "mode": "lines", "hoverinfo": "skip"},
-    "line_high": {"name": "line above the break", "mode": "lines", "hoverinfo": "skip"},
+    "line_low": {"mode": "lines", "hoverinfo": "skip"},
+    "line_high": {"mode": "lines", "hoverinfo": "skip", "showlegend": False},
     "level_accuracy": {"name": "accuracy", "mode": "lines+markers", "yaxis": "y2", "legendrank": 999, **_HOVER},
     "level_entropy": {"mode": "lines+markers", "legendrank": 998, **_HOVER},
     "fieller": {
@@ -45,6 +45,7 @@ def difficulty_figure(
     problem: str | None = None,
     unit: Unit = "nats",
     points: int = POINTS,
+    titled: bool = True,
     theme: Theme = "light",
 ) -> go.Figure:
     """Mean entropy (left) and accuracy (right) of each level with intervals, the problems behind, the verdict above.
@@ -62,6 +63,7 @@ def difficulty_figure(
         problem: the problem to put a ring around.
         unit: of the entropies.
         points: problems drawn at most.
+        titled: whether the verdict stands above; without it the plot takes its place.
         theme: light or dark.
 
     Raises:
@@ -75,13 +77,13 @@ def difficulty_figure(
     fig.add_trace(go.Scatter(meta="cursor_point", **ring, **trace_style("cursor_point", theme)))
     fig.update_layout(
         hovermode="closest",
-        margin={"t": 84, "r": 56},
-        # below the plot: eight entries would take the place of the verdict
-        legend={"yref": "container", "y": 0, "yanchor": "bottom"},
+        margin={"t": 84 if titled else 28, "r": 56},
+        # below the plot: six entries would take the place of the verdict
+        legend={"yref": "container", "y": 0, "yanchor": "bottom", "font": {"size": 11}},
         title={"x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 12}},
         yaxis={"title": {"text": _entropy_title(curve, unit)}},
         yaxis2={
-            "overlaying": "y", "side": "right", "range": [-0.03, 1.03], "showgrid": False, "tickformat": ".0%",
+            "overlaying": "y", "side": "right", "range": [-0.06, 1.06], "showgrid": False, "tickformat": ".0%",
             "tickmode": "linear", "tick0": 0, "dtick": 0.2,
             "title": {"text": "accuracy"}, "fixedrange": True,
         },
@@ -89,7 +91,8 @@ def difficulty_figure(
     )  # fmt: skip
     series = difficulty_series(curve, verdict, unit=unit, points=points)
     series |= difficulty_cursor(curve, problem, unit=unit)
-    return update_figure(fig, series, difficulty_layout(curve, verdict, unit=unit, points=points, theme=theme))
+    layout = difficulty_layout(curve, verdict, unit=unit, points=points, titled=titled, theme=theme)
+    return update_figure(fig, series, layout)
 
 
 def difficulty_layout(
@@ -98,6 +101,7 @@ def difficulty_layout(
     *,
     unit: Unit = "nats",
     points: int = POINTS,
+    titled: bool = True,
     theme: Theme = "light",
 ) -> dict[str, Any]:
     """The parts of the layout that follow the data: regions, titles, verdict; dotted path -> value."""
@@ -110,8 +114,8 @@ def difficulty_layout(
     return {
         "shapes": shapes,
         "annotations": annotations,
-        "title.text": "" if verdict is None else f"<b>{safe(verdict.headline)}</b>",
-        "title.subtitle.text": "" if verdict is None else safe(verdict_line(verdict)),
+        "title.text": f"<b>{safe(verdict.headline)}</b>" if titled and verdict is not None else "",
+        "title.subtitle.text": safe(verdict_line(verdict)) if titled and verdict is not None else "",
         "xaxis.title.text": noted(x_title, notes),
         "yaxis.title.text": _entropy_title(curve, unit),
         "yaxis2.visible": curve is not None and curve.graded,

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from widgets.figures.difficulty_series import POINTS, spread_out
 from widgets.figures.difficulty_style import LABEL_SYMBOLS, difficulty_styles
-from widgets.figures.series import Updates, column, message, noted, shown, thinned, update_figure
+from widgets.figures.series import Floats, Updates, column, message, noted, shown, thinned, update_figure
 from widgets.figures.template import Theme, annotation_style, palette, template, trace_style
 from widgets.figures.text import Unit, per_unit, token_label
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SIGNS = {"alpha": "α", "beta": "β", "gamma": "γ"}
 _ACCURACY_RANGE = (-0.06, 1.06)
 _ASIDE = 0.04  # how far points move so that equal accuracies do not hide each other
+_LEAST_WIDTH = 0.02  # nats, of the entropy axis
 
 
 def scatter_figure(
@@ -37,8 +38,10 @@ def scatter_figure(
 ) -> go.Figure:
     """Mean entropy (x) and accuracy (y) of every problem, a symbol a label, lines at α, β and γ.
 
-    Equal accuracies are spread a little, the same way every time. `customdata` holds the problems' names. Updates in
-    place: `update_figure(fig, scatter_series(…), scatter_layout(…))`.
+    Equal accuracies are spread a little, the same way every time. The axes are those of the problems whatever the
+    thresholds are, so that nothing moves while one is dragged; a β outside stands at the edge with an arrow.
+    `customdata` holds the problems' names. Updates in place: `update_figure(fig, scatter_series(…),
+    scatter_layout(…))`.
 
     Args:
         problems: with columns problem, entropy (nats) and accuracy; rows where either is null are left out.
@@ -56,7 +59,8 @@ def scatter_figure(
     fig = go.Figure(layout={"template": template(theme)})
     styles = difficulty_styles(palette(theme))
     for label in LABEL_SYMBOLS:
-        marks = {"mode": "markers", "hovertemplate": "%{text}<extra></extra>", "cliponaxis": False}
+        words = "" if label == "none" else f" ({label})"
+        marks = {"mode": "markers", "hovertemplate": f"%{{text}}{words}<extra></extra>", "cliponaxis": False}
         fig.add_trace(go.Scatter(meta=f"label:{label}", **marks).update(styles[f"label:{label}"]))
     for role in _SIGNS:
         words = {"mode": "lines+text", "showlegend": False, "hoverinfo": "skip", "cliponaxis": False}
@@ -65,6 +69,7 @@ def scatter_figure(
     fig.add_trace(go.Scatter(meta="cursor_point", **ring, **trace_style("cursor_point", theme)))
     fig.update_layout(
         hovermode="closest",
+        margin={"r": 72},  # the names of α and γ
         xaxis={"showgrid": True},
         yaxis={"range": _ACCURACY_RANGE, "title": {"text": "accuracy"}, "tickformat": ".0%"},
     )
@@ -89,6 +94,7 @@ def scatter_series(
     known = np.flatnonzero(~np.isnan(x) & ~np.isnan(accuracy))
     y = accuracy.copy()
     y[known] = spread_out(accuracy[known], most=_ASIDE)
+    texts = _texts(problems, scale, unit)
     updates: Updates = {}
     for label in LABEL_SYMBOLS:
         group = known[names[known] == label]
@@ -97,14 +103,13 @@ def scatter_series(
             "x": x[rows],
             "y": y[rows],
             "customdata": problems["problem"][rows].to_list(),
-            "text": [_text(problems, int(row), scale, unit, label) for row in rows],
+            "text": [texts[row] for row in rows],
             "name": ("a problem" if labels is None else "no label") if label == "none" else f"{label} ({len(group)})",
             "visible": bool(len(group)),
         }
     ring = known[(problems["problem"] == problem).to_numpy()[known]] if problem is not None else known[:0]
     updates["cursor_point"] = {"x": x[ring], "y": y[ring]}
-    width = float(x[known].max()) if len(known) else 1.0
-    return updates | _threshold_lines(thresholds or {}, scale, width)
+    return updates | _threshold_lines(thresholds or {}, scale, _extent(x[known], scale))
 
 
 def scatter_layout(
@@ -116,11 +121,13 @@ def scatter_layout(
     theme: Theme = "light",
 ) -> dict[str, Any]:
     """Titles and, where there is nothing to draw, words; dotted path -> value."""
-    known = len(problems.drop_nulls(["entropy", "accuracy"]))
+    both, scale = problems.drop_nulls(["entropy", "accuracy"]), per_unit(unit)
+    known = len(both)
     empty = {**message("no problem has both entropy and accuracy"), **annotation_style("message", theme)}
     notes = [shown(min(points, known), known, "problems")]
     return {
         "annotations": [] if known else [empty],
+        "xaxis.range": _extent(column(both, "entropy") / scale, scale),
         "xaxis.title.text": noted(f"{kind} entropy, mean over a problem's responses ({unit})", notes),
     }
 
@@ -138,8 +145,17 @@ def _checked(problems: pl.DataFrame, labels: Sequence[str | None] | None) -> np.
     return names
 
 
-def _threshold_lines(thresholds: Mapping[str, float], scale: float, width: float) -> Updates:
-    """α and γ across, β upright; the names stand at different ends so that equal thresholds stay readable."""
+def _extent(x: Floats, scale: float) -> tuple[float, float]:
+    """Of the entropy axis: the problems', with room at both ends."""
+    if not len(x):
+        return 0.0, 1.0
+    low, high = float(x.min()), float(x.max())
+    room = max(0.04 * (high - low), _LEAST_WIDTH / scale / 2)
+    return low - room, high + room
+
+
+def _threshold_lines(thresholds: Mapping[str, float], scale: float, extent: tuple[float, float]) -> Updates:
+    """α and γ across, β upright; the names stand beside the plot, one above and one below its line."""
     lines: Updates = {}
     for role, sign in _SIGNS.items():
         value = thresholds.get(role)
@@ -147,17 +163,21 @@ def _threshold_lines(thresholds: Mapping[str, float], scale: float, width: float
             lines[role] = {"x": [], "y": [], "text": [], "visible": False}
             continue
         at = value / scale if role == "beta" else value
-        words = f"{sign} = {at:.3g}"
-        across = {"x": [0.0, width], "y": [at, at]}
-        place = {"x": [at, at], "y": list(_ACCURACY_RANGE)} if role == "beta" else across
-        position = {"alpha": "top left", "beta": "top center", "gamma": "bottom left"}[role]
+        words, position = f"{sign} = {at:.3g}", {"alpha": "top right", "gamma": "bottom right"}.get(role, "top center")
+        place: dict[str, list[float]] = {"x": list(extent), "y": [at, at]}
+        if role == "beta":
+            words = f"← {words}" if at < extent[0] else f"{words} →" if at > extent[1] else words
+            place = {"x": [min(max(at, extent[0]), extent[1])] * 2, "y": list(_ACCURACY_RANGE)}
         lines[role] = {**place, "text": ["", words], "textposition": position, "visible": True}
     return lines
 
 
-def _text(problems: pl.DataFrame, row: int, scale: float, unit: Unit, label: str) -> str:
-    told = [
-        f"<b>problem {token_label(problems['problem'][row])}</b>" + ("" if label == "none" else f" ({label})"),
-        f"entropy {problems['entropy'][row] / scale:.3f} {unit}, accuracy {problems['accuracy'][row]:.0%}",
+def _texts(problems: pl.DataFrame, scale: float, unit: Unit) -> list[str]:
+    """(P,) what each problem's point says."""
+    rows = problems.select("problem", "entropy", "accuracy").iter_rows()
+    return [
+        ""
+        if entropy is None or accuracy is None
+        else f"<b>problem {token_label(name)}</b><br>entropy {entropy / scale:.3f} {unit}, accuracy {accuracy:.0%}"
+        for name, entropy, accuracy in rows
     ]
-    return "<br>".join(told)

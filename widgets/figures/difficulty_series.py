@@ -152,8 +152,7 @@ def _with_interval(row: dict[str, Any], name: str, scale: float) -> str:
 
 def _interval_name(data: DifficultyData) -> str:
     settings = data.curve.settings
-    spread = "± sd over problems" if settings.interval == "sd" else f"{settings.level:.0%} interval over problems"
-    return f"entropy, {spread}"
+    return "entropy ± sd" if settings.interval == "sd" else f"entropy, {settings.level:.0%} interval"
 
 
 def _parabola(data: DifficultyData) -> dict[str, Any]:
@@ -169,7 +168,8 @@ def _line_low(data: DifficultyData) -> dict[str, Any]:
     if test is None or not test.identifiable:
         return _nothing()
     x = np.array([_range(data)[0], test.break_at])
-    return {"x": x, "y": (test.value_low + test.slope_low * (x - test.break_at)) / data.scale, "visible": True}
+    y = (test.value_low + test.slope_low * (x - test.break_at)) / data.scale
+    return {"x": x, "y": y, "name": f"two lines, break at {test.break_at:.3g}", "visible": True}
 
 
 def _line_high(data: DifficultyData) -> dict[str, Any]:
@@ -184,8 +184,7 @@ def _break(data: DifficultyData) -> dict[str, Any]:
     test = data.verdict.two_lines if data.verdict else None
     if test is None or not test.identifiable:
         return _nothing()
-    name = f"break at {test.break_at:.3g}"
-    return {"x": [test.break_at, test.break_at], "y": [0, 1], "name": name, "visible": True}
+    return {"x": [test.break_at, test.break_at], "y": [0, 1], "visible": True}
 
 
 def _fieller(data: DifficultyData) -> dict[str, Any]:
@@ -193,7 +192,7 @@ def _fieller(data: DifficultyData) -> dict[str, Any]:
     if test is None or test.fieller is None:
         return _nothing()
     x, share = [test.fieller[0], test.extremum, test.fieller[1]], f"{1 - 2 * test.level:.0%}"
-    name = f"extremum, {share} Fieller interval"
+    name = f"extremum, {share} Fieller"
     return {"x": x, "y": [_FIELLER_HEIGHT] * 3, "name": name, "visible": True}
 
 

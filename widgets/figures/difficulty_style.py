@@ -18,7 +18,7 @@ def difficulty_styles(colours: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     return {
         "problem": {"marker": {"color": colours["raw"], "size": 5, "symbol": "circle", "opacity": 0.45}},
         "level_entropy": {
-            "line": {"color": entropy, "width": 2.2},
+            "line": {"color": entropy, "width": 1.4},
             "marker": {"color": entropy, "size": 9, "line": {"color": entropy, "width": 1.6}},
             "error_y": {"color": entropy, "thickness": 1.6, "width": 5},
         },
@@ -33,7 +33,7 @@ def difficulty_styles(colours: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "break": {"line": {"color": ink, "width": 1.4, "dash": "dashdot"}},
         "fieller": {
             "line": {"color": ink, "width": 3},
-            "marker": {"color": ink, "size": 12, "line": {"color": ink, "width": 2}},
+            "marker": {"color": ink, "size": [12, 7, 12], "opacity": 1, "line": {"color": ink, "width": 2}},
         },
         **_label_styles(colours, back),
         "alpha": {"line": {"color": low, "width": 2, "dash": "dash"}, "textfont": {"color": low}},

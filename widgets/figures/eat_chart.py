@@ -17,7 +17,7 @@ from widgets.figures.text import Unit, per_unit, safe
 if TYPE_CHECKING:
     from workbench.phases import EatRun, EatStop
 
-_DOMAINS = {"entropy": (0.58, 1.0), "variance": (0.2, 0.5), "verdict": (0.0, 0.11)}
+_DOMAINS = {"entropy": (0.62, 1.0), "variance": (0.24, 0.56), "verdict": (0.0, 0.16)}
 _TRACES: dict[str, dict[str, Any]] = {
     "eat_too_early": {"name": "too early to stop", "mode": "lines", "fill": "toself", "yaxis": "y5"},
     "eat_entropy": {"name": "entropy after closing", "mode": "lines+markers"},
@@ -64,14 +64,22 @@ def eat_chart(
         role = f"eat_stop:{panel}"
         fixed = {"name": "stop", "mode": "lines", "hoverinfo": "skip", "showlegend": panel == "entropy"}
         fig.add_trace(go.Scatter(meta=role, yaxis=axis, **fixed, **styles[role]))
+    small = {"font": {"size": 11}}  # two titles stand one above the other
     rule = {"range": [0, 1], "visible": False, "fixedrange": True}
     fig.update_layout(
         hovermode="x",
         xaxis={"anchor": "y3"},
-        yaxis={"domain": _DOMAINS["entropy"], "rangemode": "tozero", "fixedrange": True},
-        yaxis2={"domain": _DOMAINS["variance"], "type": "log", "exponentformat": "power", "fixedrange": True},
+        yaxis={
+            "domain": _DOMAINS["entropy"], "rangemode": "tozero", "fixedrange": True, "title": small,
+            "tickfont": {"size": 10},
+        },
+        yaxis2={
+            "domain": _DOMAINS["variance"], "type": "log", "exponentformat": "power", "fixedrange": True,
+            "title": small, "tickfont": {"size": 10},
+        },
         yaxis3={
             "domain": _DOMAINS["verdict"], "range": VERDICT_RANGE, "fixedrange": True, "showgrid": False,
+            "tickfont": {"size": 10},
             "tickvals": [0, 1], "ticktext": ["answer wrong", "answer right"],
         },
         # the rules run from bottom to top of their panels

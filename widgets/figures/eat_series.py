@@ -67,7 +67,7 @@ def _too_early(stop: EatStop, x: np.ndarray) -> dict[str, Any]:
     """The stretch before the first boundary that may stop, on the rule's axis of the middle panel."""
     first = stop.min_distance
     edge = float(x[first]) if first < len(x) else float(x[-1])
-    name = f"too early to stop (first {first} boundaries)"
+    name = f"too early (first {first})"
     return {"x": [0, edge, edge, 0, 0], "y": [0, 0, 1, 1, 0], "name": name, "visible": first > 0}
 
 

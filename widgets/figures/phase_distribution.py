@@ -23,12 +23,17 @@ PAIRS = 200
 _TICKS = {"think": "thinking", "answer": "answer"}
 
 
-def phase_distribution(data: SweepPoints | None, *, theme: Theme = "light") -> go.Figure:
+def phase_distribution(data: SweepPoints | None, *, chosen: int | None = None, theme: Theme = "light") -> go.Figure:
     """Mean entropy of thinking (left) and of the answer (right), joined by a thin line for each sequence that has both.
 
     Boxes (median, quartiles, and whiskers to the last point within 1.5 quartile distances) are over all sequences,
     however many points are drawn. A circle is right, a cross wrong, an open diamond not graded; `customdata` holds a
     point's row in the table. Updates in place: `distribution_series`, `distribution_layout`.
+
+    Args:
+        data: the sweep's; None gives an empty chart that says so.
+        chosen: row of the sequence to ring, also where its own points are left out.
+        theme: light or dark.
 
     Raises:
         ValueError: an unknown unit or theme.
@@ -42,6 +47,8 @@ def phase_distribution(data: SweepPoints | None, *, theme: Theme = "light") -> g
         words = "not graded" if verdict == "unknown" else verdict
         fixed = {"name": words, "mode": "markers", "hovertemplate": "%{text}<br>%{y:.3f}<extra></extra>"}
         fig.add_trace(go.Scatter(meta=role, **fixed, **styles[role]))
+    ring = {"mode": "lines+markers", "hoverinfo": "skip", "showlegend": False}
+    fig.add_trace(go.Scatter(meta="phase_chosen", **ring, **styles["phase_chosen"]))
     for phase in _PLACES:
         role = f"phase_box:{phase}"
         fixed = {"width": 0.14, "showlegend": False, "whiskerwidth": 0.6, "name": _TICKS[phase], "hoverinfo": "y"}
@@ -51,16 +58,17 @@ def phase_distribution(data: SweepPoints | None, *, theme: Theme = "light") -> g
         xaxis={"range": [-0.5, 1.5], "tickvals": list(_PLACES.values()), "fixedrange": True},
         yaxis={"rangemode": "tozero"},
     )
-    return update_figure(fig, distribution_series(data), distribution_layout(data, theme=theme))
+    return update_figure(fig, distribution_series(data, chosen=chosen), distribution_layout(data, theme=theme))
 
 
-def distribution_series(data: SweepPoints | None) -> Updates:
+def distribution_series(data: SweepPoints | None, *, chosen: int | None = None) -> Updates:
     """Role -> properties to assign to that trace; all empty without a sweep."""
     if data is None:
         empty: dict[str, Any] = {"x": [], "y": []}
         boxes = {f"phase_box:{phase}": _box(np.empty(0), 0.0) for phase in _PLACES}
         return {
             "phase_pairs": empty,
+            "phase_chosen": empty,
             **{f"phase_points:{verdict}": {**empty, "text": []} for verdict in VERDICTS},
         } | boxes
     H = {phase: data.entropy(phase) for phase in ("think", "answer")}
@@ -72,7 +80,11 @@ def distribution_series(data: SweepPoints | None) -> Updates:
         "phase_pairs": {
             "x": np.column_stack([jitter[both], 1 + jitter[both], gap]).ravel(),
             "y": np.column_stack([H["think"][both], H["answer"][both], gap]).ravel(),
-        }
+        },
+        "phase_chosen": {
+            "x": [] if chosen is None else np.array(list(_PLACES.values())) + jitter[chosen],
+            "y": [] if chosen is None else np.array([H[phase][chosen] for phase in _PLACES]),
+        },
     }
     for verdict in VERDICTS:
         own = rows[data.verdicts[rows] == verdict]

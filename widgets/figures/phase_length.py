@@ -17,12 +17,22 @@ if TYPE_CHECKING:
 
 
 def phase_length(
-    data: SweepPoints | None, correlation: LengthCorrelation | None = None, *, theme: Theme = "light"
+    data: SweepPoints | None,
+    correlation: LengthCorrelation | None = None,
+    *,
+    chosen: int | None = None,
+    theme: Theme = "light",
 ) -> go.Figure:
     """Tokens of a sequence (x) and its mean entropy (y); the caption under the axis states the correlation.
 
     A circle is right, a cross wrong, an open diamond not graded; `customdata` holds a point's row in the table.
     Updates in place: `length_series`, `length_layout`.
+
+    Args:
+        data: the sweep's; None gives an empty chart that says so.
+        correlation: of the same rows, where it is known.
+        chosen: row of the sequence to ring, also where its own point is left out.
+        theme: light or dark.
 
     Raises:
         ValueError: an unknown unit or theme.
@@ -35,16 +45,20 @@ def phase_length(
         hover = "%{text}<br>%{x} tokens, %{y:.3f}<extra></extra>"
         fixed = {"name": words, "mode": "markers", "hovertemplate": hover}
         fig.add_trace(go.Scatter(meta=role, **fixed, **styles[role]))
+    ring = {"mode": "markers", "hoverinfo": "skip", "showlegend": False}
+    fig.add_trace(go.Scatter(meta="phase_chosen", **ring, **styles["phase_chosen"]))
     fig.update_layout(hovermode="closest", xaxis={"rangemode": "tozero"}, yaxis={"rangemode": "tozero"})
-    return update_figure(fig, length_series(data), length_layout(data, correlation, theme=theme))
+    return update_figure(fig, length_series(data, chosen=chosen), length_layout(data, correlation, theme=theme))
 
 
-def length_series(data: SweepPoints | None) -> Updates:
+def length_series(data: SweepPoints | None, *, chosen: int | None = None) -> Updates:
     """Role -> properties to assign to that trace; all empty without a sweep."""
     if data is None:
-        return {f"phase_points:{verdict}": {"x": [], "y": [], "text": []} for verdict in VERDICTS}
+        points = {f"phase_points:{verdict}": {"x": [], "y": [], "text": []} for verdict in VERDICTS}
+        return {**points, "phase_chosen": {"x": [], "y": []}}
     rows, x, y = _rows(data), column(data.table, "tokens"), data.entropy()
-    updates: Updates = {}
+    ringed = [] if chosen is None else [chosen]
+    updates: Updates = {"phase_chosen": {"x": x[ringed], "y": y[ringed]}}
     for verdict in VERDICTS:
         own = rows[data.verdicts[rows] == verdict]
         arrays = {"x": x[own], "y": y[own], "customdata": own, "text": data.names(own)}
@@ -61,9 +75,11 @@ def length_layout(
     known = len(_known(data))
     words = f"no sequence has both a length and a {data.kind} entropy"
     said = [] if correlation is None else [found.describe() for found in correlation]
+    # one line would be wider than the chart in a notebook's cell
+    notes = ["; ".join(said[:2]), "; ".join([*said[2:], shown(len(_rows(data)), known, "sequences") or ""]).strip("; ")]
     return {
         "annotations": [] if known else [{**message(words), **annotation_style("message", theme)}],
-        "xaxis.title.text": noted("tokens of the sequence", [*said, shown(len(_rows(data)), known, "sequences")]),
+        "xaxis.title.text": noted("tokens of the sequence", ["<br>".join(note for note in notes if note)]),
         "yaxis.title.text": f"mean {data.kind} entropy of the sequence ({data.unit})",
     }
 

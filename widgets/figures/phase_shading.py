@@ -1,4 +1,4 @@
-"""Think and answer as tinted stretches of a token axis, each named at its start."""
+"""Think and answer as tinted stretches of a token axis, each named at its start, the last one where there is room."""
 
 from __future__ import annotations
 
@@ -30,16 +30,13 @@ def phase_shading(
         label = f"phase:{phase}"
         box = {"type": "rect", "xref": "x", "yref": "y domain", "x0": start, "x1": stop, "y0": 0, "y1": 1}
         shapes.append({"name": label, "layer": "below", **box, **shape_style(label, theme)})
-        left, right = max(start, low), min(stop, high)
-        if (
-            phase != "marker"
-            and right - left > 0
-            and left >= free_from
-            and left <= high - _ROOM_FOR_A_NAME * (high - low)
-        ):
-            place = {"xref": "x", "yref": "y domain", "x": left, "y": 1, "xanchor": "left", "yanchor": "bottom"}
+        left, right, room = max(start, low), min(stop, high), _ROOM_FOR_A_NAME * (high - low)
+        fits = left + room <= high
+        if phase != "marker" and right > left and (left if fits else right - room) >= free_from:
+            x, anchor = (left, "left") if fits else (right, "right")
+            place = {"xref": "x", "yref": "y domain", "x": x, "y": 1, "xanchor": anchor, "yanchor": "bottom"}
             names.append({"name": label, "text": phase, "showarrow": False, **place, **annotation_style(label, theme)})
-            free_from = left + _ROOM_FOR_A_NAME * (high - low)
+            free_from = (left if fits else right - room) + room
     return shapes, names
 
 

@@ -29,6 +29,7 @@ def phase_styles(colours: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "phase_points:correct": _points(right, "circle", 6, opacity=0.7),
         "phase_points:wrong": _points(wrong, "x-thin", 7, opacity=0.85),
         "phase_points:unknown": _points(muted, "diamond-open", 6, opacity=0.7),
+        "phase_chosen": {"line": {"color": ink, "width": 2}, **_points(ink, "circle-open", 14)},
         "reward_each": {"line": {"color": raw, "width": 0.8}, "opacity": 0.45},
         "reward_mean": {"line": {"color": ink, "width": 2.2}},
         "reward_kinks": _points(violet, "line-ns", 9),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from workbench.difficulty import assess, curve
+from workbench.difficulty import Regions, assess, curve
 from workbench.errors import ParameterError
 from workbench.samplers.parameters import Settings, choice, number
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from workbench.difficulty import DifficultyCurve, Verdict
+
+
+_THIRDS = (1 / 3, 2 / 3)
+"""Where `wb.difficulty.curve` puts the borders by itself."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,10 @@ class CurveView(Settings):
     interval: str = choice(("bootstrap", "sd"), "95 % over problems drawn anew, or one standard deviation.")
     min_per_bin: int = number(5, "Problems that a level needs to be tested.", low=1, slider=(1, 50), step=1)
     medium: float = number(
-        1 / 3, "Where the easy levels end, as a share of the range.", low=0.0, high=1.0, slider=(0.0, 1.0)
+        _THIRDS[0], "Where the easy levels end, as a share of the range.", low=0.0, high=1.0, slider=(0.0, 1.0)
     )
     hard: float = number(
-        2 / 3, "Where the hard levels begin, as a share of the range.", low=0.0, high=1.0, slider=(0.0, 1.0)
+        _THIRDS[1], "Where the hard levels begin, as a share of the range.", low=0.0, high=1.0, slider=(0.0, 1.0)
     )
     shape: str = choice(("u", "inverted", "auto"), "What is tested for: a U, an inverted U, or either.")
     unit: str = choice(("problem", "sequence"), "A mean a problem, or every response clustered by problem.")
@@ -52,16 +56,17 @@ class CurveView(Settings):
         Raises:
             DifficultyError: as `wb.difficulty.curve`.
         """
-        made = curve(
-            frame, bins=self.bins, n_bins=self.n_bins, aggregate=self.aggregate, interval=self.interval,
-            min_per_bin=self.min_per_bin, entropy=entropy,
-        )  # fmt: skip
-        low, high = made.levels["level"].min(), made.levels["level"].max()
-        borders = (low + self.medium * (high - low), low + self.hard * (high - low))
+        options: dict[str, Any] = {
+            "bins": self.bins, "n_bins": self.n_bins, "aggregate": self.aggregate, "interval": self.interval,
+            "min_per_bin": self.min_per_bin, "entropy": entropy,
+        }  # fmt: skip
+        if (self.medium, self.hard) == _THIRDS:
+            return curve(frame, **options)
+        levels = curve(frame, draws=1, **options).levels["level"].to_numpy()  # only to see where they are
+        low, high = float(levels.min()), float(levels.max())
         return curve(
-            frame, bins=self.bins, n_bins=self.n_bins, aggregate=self.aggregate, interval=self.interval,
-            min_per_bin=self.min_per_bin, entropy=entropy, regions=borders,
-        )  # fmt: skip
+            frame, regions=Regions(low + self.medium * (high - low), low + self.hard * (high - low)), **options
+        )
 
     def assess(self, made: DifficultyCurve) -> Verdict:
         """Whether it has the shape.

@@ -5,45 +5,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
-import numpy as np
 import polars as pl
 
 from widgets.controls.export_bar import Exportable, ExportBar
 from widgets.controls.settings_sliders import SettingsSliders
 from widgets.controls.soon import Soon
 from widgets.controls.theme import Theme
-from widgets.figures.phase_chart import PhaseData, phase_chart, phase_cursor
-from widgets.figures.phase_distribution import phase_distribution
-from widgets.figures.phase_length import phase_length
 from widgets.figures.phase_reward import phase_reward
-from widgets.figures.phase_sweep import SweepPoints
 from widgets.panels.chart_tabs import ChartTabs, TabChart
 from widgets.panels.phase_eat import EatTab, runs_of
+from widgets.panels.phase_over import ALPHAS, SweepPhases
 from widgets.panels.phase_settings import PhaseView
-from widgets.panels.phase_words import graded_rows, sweep_words, trace_words
+from widgets.panels.phase_thoughts import Thoughts
+from widgets.panels.phase_trace import TraceChart
+from widgets.panels.phase_words import STYLE, readout, sweep_means, sweep_words, trace_words
 from widgets.panels.settings_panel import alert
 from widgets.panels.sweep_rows import SweepRows
 from widgets.panels.trace_layers import alternatives, strip_layers, strip_phases
 from widgets.session import Session
 from widgets.strip import TokenStrip
 from workbench.errors import ParameterError, WorkbenchError
-from workbench.models import load
-from workbench.phases import length_correlation, phase_entropy, reward_curve, split
+from workbench.phases import reward_curve
 from workbench.traces import Trace
 from workbench.traces.columns import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import plotly.graph_objects as go
 
-    from widgets.panels.phase_eat import Thought
+    from widgets.figures.template import Theme as ThemeName
     from workbench.models import LanguageModel
-    from workbench.phases import EatRun, LengthCorrelation, PhaseEntropy, RewardCurve
+    from workbench.phases import EatRun, PhaseEntropy, RewardCurve
     from workbench.sweeps import Sweep
 
-ALPHAS = np.round(np.linspace(-1, 3, 81), 2)
+HEIGHT = 396
+"""Of every chart, so that nothing moves from tab to tab."""
 _EMPTY = pl.DataFrame(schema=SCHEMA)
 
 
@@ -79,16 +77,16 @@ class PhasePanel(ipywidgets.VBox):
         if model is not None:
             self.session.model = model
         self._soon = Soon(self._recompute)
+        self._drawn: dict[str, tuple[object, ...]] = {}
         self.rows = SweepRows(sweep, self._soon.ask)
-        self.entropy: PhaseEntropy | None = None
+        self.over = SweepPhases(self.rows, self._correlated)
         self.row: Mapping[str, Any] | None = None
         """The sweep's row of the trace on show, where it is one of the sweep's."""
-        self._problem = ""
         self._make_parts(runs_of(runs))
         super().__init__(
             [
-                self.theme, ipywidgets.HBox([*self.rows.menus, self.view.buttons]), self.words, self.strip,
-                ipywidgets.HBox([self.view, self.tabs]), self.export_bar,
+                self.theme, ipywidgets.HBox(self.rows.menus), self.words, self.strip,
+                ipywidgets.HBox([self.beside, self.tabs]), self.export_bar,
             ],
             layout={"width": "100%"},
         )  # fmt: skip
@@ -101,38 +99,49 @@ class PhasePanel(ipywidgets.VBox):
 
     def _make_parts(self, runs: tuple[EatRun, ...]) -> None:
         self.theme = Theme()
-        self.words = ipywidgets.HTML(layout={"min_height": "72px"})
+        # a fixed place for words of any number, so that nothing below jumps while a slider moves
+        self.words = ipywidgets.HTML(layout={"min_height": "62px"})
         self.strip = TokenStrip(
-            layers=strip_layers(_EMPTY),
-            on_alternatives=self._alternatives,
-            max_height=87,
+            layers=strip_layers(_EMPTY), on_alternatives=self._alternatives, max_height=87,
             layout={"min_height": "112px"},
-        )
+        )  # fmt: skip
         self.view: SettingsSliders[PhaseView] = SettingsSliders(
             PhaseView(), self._soon.ask, presets={"Defaults": (PhaseView(), "PEAR's own, arXiv 2510.08026")}
         )
-        self.view.layout = ipywidgets.Layout(flex="0 0 346px", width="346px", margin="0 8px 0 0")
-        self.eat = EatTab(self._model, self._thoughts, lambda: self._connected and self.tabs.refresh(), runs)
-        own = TabChart("This trace", "phases", self._draw_trace, self._tokens, height=330)
-        eat = TabChart(
-            "EAT", "eat", lambda: self.eat.draw(self.theme.name), self.eat.frame, above=self.eat.above,
-            below=self.eat.below, height=400,
-        )  # fmt: skip
-        reward = TabChart("Reward", "reward", self._draw_reward, self._rewards, height=330)
-        over = [
-            TabChart("Think against answer", "think-answer", self._draw_pairs, self._table, self._open, height=330),
-            TabChart("Length", "length", self._draw_length, self._table, self._open, height=330),
-        ]
-        self.tabs = ChartTabs([own, *(over if self.rows.known else []), reward, eat])
+        self.readout = ipywidgets.HTML(layout={"margin": "6px 0 0"})
+        self.readout.add_class("workbench-readout")
+        self.own = ipywidgets.VBox([self.view, self.view.buttons, self.readout])
+        self.chart = TraceChart(self.session, self.strip.set_trait)
+        thoughts = Thoughts(self.session, self.rows, lambda: self.row)
+        self.eat = EatTab(thoughts, lambda: self._connected and self._refresh(anew=True), runs)
+        self.beside = ipywidgets.VBox(
+            [self.own, self.eat.box], layout={"flex": "0 0 346px", "width": "346px", "margin": "0 8px 0 0"}
+        )
+        self.tabs = ChartTabs(self._charts())
+        self.tabs.children[-1].layout.min_height = f"{HEIGHT}px"
         self.tabs.layout = ipywidgets.Layout(flex="1 1 auto", min_width="0")
         self.export_bar = ExportBar(self._exportable)
 
+    def _charts(self) -> list[TabChart]:
+        own = TabChart("This trace", "phases", lambda: self.chart.draw(self.theme.name), self._tokens, height=HEIGHT)
+        over = [
+            TabChart(title, stem, lambda draw=draw: self._over(draw), self.over.table, self._open, height=HEIGHT)
+            for title, stem, draw in (
+                ("Think against answer", "think-answer", self.over.draw_pairs),
+                ("Length", "length", self.over.draw_length),
+            )
+        ]
+        reward = TabChart("Reward", "reward", self._draw_reward, self._rewards, height=HEIGHT)
+        eat = TabChart("EAT", "eat", lambda: self.eat.draw(self.theme.name), self.eat.frame, height=HEIGHT)
+        return [own, *(over if self.rows.known else []), reward, eat]
+
     def _connect(self) -> None:
         self._connected = True
-        self.theme.observe(lambda _: self.tabs.refresh(), "dark")
+        self.theme.observe(lambda _: self._refresh(anew=True), "dark")
         self.strip.observe(self._strip_moved, ["cursor", "hover"])
         self.session.observe(self._trace_changed, "trace")
         self.session.observe(self._cursor_moved, ["cursor", "hover"])
+        self.tabs.observe(lambda _: self._turned(), "selected_index")
 
     def _begin(self, trace: Trace | None) -> None:
         if trace is not None:
@@ -141,81 +150,87 @@ class PhasePanel(ipywidgets.VBox):
             self._open(0)
         if self.session.trace is not None and not len(self.strip):
             self._show(self.session.trace)
+        self._turned()
         self._recompute()
 
     # --- analysis -------------------------------------------------------------------------------------------------
+
+    @property
+    def entropy(self) -> PhaseEntropy | None:
+        """Means of the trace on show."""
+        return self.chart.entropy
+
+    def curve(self) -> RewardCurve | None:
+        """Rewards of the sweep's graded sequences; of this trace, taken as right, without one."""
+        view = self.view.settings
+        found = self.over.curve(view)
+        if found is not None or self.entropy is None:
+            return found
+        correct = self.row is None or self.row.get("correct") is not False
+        options = {"s": view.s, "format_reward": view.format_reward}
+        return reward_curve(self.entropy.think, self.entropy.answer, correct, ALPHAS, **options)
 
     def _recompute(self) -> None:
         """Everything that follows from the sliders and the menus."""
         if not self._connected:
             return
         self._soon.cancel()
-        trace, view = self.session.trace, self.view.settings
-        self.entropy, self._problem = None, ""
-        if trace is not None:
-            try:
-                self.entropy = phase_entropy(trace, kind=view.kind, boundary=view.boundary)
-            except WorkbenchError as problem:
-                self._problem = str(problem)
+        self.chart.measure(self.view.settings)
         self._say()
-        self.tabs.refresh()
+        self._refresh()
 
     def _say(self) -> None:
-        view = self.view.settings
-        parts = [alert(f"{self.view.invalid} Shown are the settings before.")] if self.view.invalid else []
-        if self._problem:
-            parts.append(alert(self._problem))
+        view, parts, over = self.view.settings, [], None
+        if self.view.invalid:
+            parts.append(alert(f"{self.view.invalid} Shown are the settings before."))
+        if self.chart.problem:
+            parts.append(alert(self.chart.problem))
         if self.entropy is not None:
             parts.append(trace_words(self.entropy, view, self.row))
         if self.rows.known:
-            parts.append(sweep_words(self.rows.frame, view))
+            try:
+                rewards = self.over.rewards(view)
+                parts.append(sweep_words(self.rows.frame, view, rewards, clickable=self.rows.sweep is not None))
+                over = sweep_means(self.rows.frame, view, rewards)
+            except WorkbenchError as problem:
+                parts.append(alert(str(problem)))
         said = "".join(parts) or "Record or open a trace to see its phases."
-        self.words.value = f'<div class="workbench-summary" style="line-height:1.45">{said}</div>'
-
-    @property
-    def correlation(self) -> LengthCorrelation | None:
-        """Length against mean entropy over the sweep."""
-        frame = self.rows.frame
-        if not len(frame) or "tokens" not in frame.columns:
-            return None
-        points = SweepPoints(frame, self.view.settings.kind)
-        known = "difficulty" in frame.columns and not frame["difficulty"].null_count()
-        return length_correlation(
-            frame["tokens"].to_numpy(), points.entropy(),
-            difficulty=frame["difficulty"].to_numpy() if known else None, problem=frame["problem"].to_numpy(),
-        )  # fmt: skip
-
-    def curve(self) -> RewardCurve | None:
-        """Rewards of the sweep's graded sequences that have both phases; of this trace, taken as right, without one."""
-        view = self.view.settings
-        options = {"s": view.s, "format_reward": view.format_reward}
-        names = [f"{'sampled_' if view.kind == 'sampled' else ''}{phase}_entropy" for phase in ("think", "answer")]
-        graded = graded_rows(self.rows.frame, names)
-        if len(graded):
-            think, answer, correct = (graded[name].to_numpy() for name in (*names, "correct"))
-            return reward_curve(think, answer, correct, ALPHAS, **options)
-        if self.entropy is None:
-            return None
-        correct = True if self.row is None else bool(self.row.get("correct"))
-        return reward_curve(self.entropy.think, self.entropy.answer, correct, ALPHAS, **options)
+        self.words.value = f'{STYLE}<div class="workbench-summary" style="line-height:1.45">{said}</div>'
+        self.readout.value = readout(self.entropy, view, self.row, over)
 
     # --- charts ---------------------------------------------------------------------------------------------------
 
-    def _draw_trace(self) -> go.Figure:
-        trace = self.session.trace
-        data = None
-        if trace is not None and self.entropy is not None:
-            data = PhaseData(trace.tokens, split(trace, boundary=self.view.settings.boundary), self.entropy)
-        return phase_chart(data, cursor=self.session.shown, theme=self.theme.name)
+    def _refresh(self, *, anew: bool = False) -> None:
+        """Bring the tab in sight up to date, where what it shows has changed."""
+        stem, depends = self.tabs.chart.stem, self._depends(self.tabs.chart.stem)
+        if anew or self._drawn.get(stem) != depends:
+            self._drawn = {stem: depends}
+            self.tabs.refresh()
+        self.chart.listen(self.tabs.box("phases"))
 
-    def _points(self) -> SweepPoints | None:
-        return SweepPoints(self.rows.frame, self.view.settings.kind) if len(self.rows.frame) else None
+    def _depends(self, stem: str) -> tuple[object, ...]:
+        """What the chart of that stem is drawn from."""
+        view = self.view.settings
+        if stem == "phases":
+            return (id(self.session.trace), view.kind, view.boundary)
+        if stem in ("think-answer", "length"):
+            known = stem == "length" and self.over.correlation(view) is not None
+            return (*self.over.key(view), self.over.place(self.row), known)
+        return (view, self.rows.chosen, id(self.session.trace)) if stem == "reward" else (len(self.eat.runs),)
 
-    def _draw_pairs(self) -> go.Figure:
-        return phase_distribution(self._points(), theme=self.theme.name)
+    def _turned(self) -> None:
+        """Another tab: the sliders beside it are its own."""
+        eat = self.tabs.chart.stem == "eat"
+        self.own.layout.display, self.eat.box.layout.display = ("none", "") if eat else ("", "none")
+        if self._connected:
+            self._refresh(anew=not self._drawn)
 
-    def _draw_length(self) -> go.Figure:
-        return phase_length(self._points(), self.correlation, theme=self.theme.name)
+    def _correlated(self) -> None:
+        if self._connected:
+            self._refresh()
+
+    def _over(self, draw: Callable[[PhaseView, Mapping[str, Any] | None, ThemeName], go.Figure]) -> go.Figure:
+        return draw(self.view.settings, self.row, self.theme.name)
 
     def _draw_reward(self) -> go.Figure:
         view = self.view.settings
@@ -223,10 +238,6 @@ class PhasePanel(ipywidgets.VBox):
 
     def _tokens(self) -> pl.DataFrame:
         return _EMPTY if self.session.trace is None else self.session.trace.tokens
-
-    def _table(self) -> pl.DataFrame:
-        flat = [name for name, dtype in self.rows.frame.schema.items() if not dtype.is_nested()]
-        return self.rows.frame.select(flat)
 
     def _rewards(self) -> pl.DataFrame:
         curve = self.curve()
@@ -255,31 +266,11 @@ class PhasePanel(ipywidgets.VBox):
 
     def _cursor_moved(self, change: Mapping[str, Any]) -> None:
         self.strip.set_trait(change["name"], change["new"])
-        self.tabs.box("phases").update(phase_cursor(self.session.shown))
+        self.chart.move_cursor(self.tabs.box("phases"))
 
     def _alternatives(self, position: int) -> list[tuple[str, float]]:
         trace = self.session.trace
         return [] if trace is None else alternatives(trace, position)
-
-    # --- EAT ------------------------------------------------------------------------------------------------------
-
-    def _model(self) -> LanguageModel:
-        """The session's model, or the sweep's own, loaded when first needed."""
-        if self.session.model is not None:
-            return self.session.model
-        name = self.rows.model
-        if name is None:
-            raise ParameterError("There is no model to read with: PhasePanel(trace, model=wb.load(...)).")
-        return load(name)
-
-    def _thoughts(self, count: int) -> Sequence[Thought]:
-        """The trace on show, or the first sequences of the sweep."""
-        if count:
-            return self.rows.thoughts(count)
-        trace = self.session.trace
-        if trace is None:
-            raise ParameterError("There is no trace to measure: record or open one first.")
-        return [("this trace", trace, None if self.row is None else self.rows.grader(self.row))]
 
     # --- export ---------------------------------------------------------------------------------------------------
 
@@ -305,6 +296,8 @@ class PhasePanel(ipywidgets.VBox):
             self._soon.cancel()
             self.session.unobserve(self._trace_changed, "trace")
             self.session.unobserve(self._cursor_moved, ["cursor", "hover"])
-            for part in (self.eat, self.tabs, self.view, *self.rows.menus, *self.children):
+            self.over.close()
+            parts = (self.eat, self.tabs, self.view, self.readout, self.own, self.beside, *self.rows.menus)
+            for part in (*parts, *self.children):
                 part.close()
         super().close()

@@ -9,7 +9,7 @@ import ipywidgets
 import polars as pl
 
 from widgets.panels.settings_panel import alert, facts
-from widgets.panels.trace_layers import strip_layers, strip_phases
+from widgets.panels.trace_layers import alternatives, strip_layers, strip_phases
 from widgets.strip import TokenStrip
 from workbench.errors import WorkbenchError
 from workbench.traces.columns import SCHEMA
@@ -45,7 +45,9 @@ class ProblemTraces(ipywidgets.VBox):
         )
         self.verdict = ipywidgets.HTML()
         empty = pl.DataFrame(schema=SCHEMA)
-        self.strip = TokenStrip(layers=strip_layers(empty), max_height=120, layout={"display": "none"})
+        self.strip = TokenStrip(
+            layers=strip_layers(empty), on_alternatives=self._alternatives, max_height=87, layout={"display": "none"}
+        )
         super().__init__([self.about, ipywidgets.HBox([self.samples, self.verdict]), self.strip])
         self.add_class("workbench-problem")
         self.samples.observe(lambda change: self._chosen(change["new"]), "value")
@@ -65,9 +67,9 @@ class ProblemTraces(ipywidgets.VBox):
             rows: the results of one problem under one model and sampler.
             sample: which one to begin with; the first where None.
         """
-        self.rows = rows.sort("sample") if "sample" in rows.columns else rows.with_row_index("sample")
-        if not len(self.rows):
+        if not len(rows):
             return
+        self.rows = rows.sort("sample") if "sample" in rows.columns else rows.with_row_index("sample")
         self.about.value = _about(self.rows.row(0, named=True))
         options = [(_button(row), row["sample"]) for row in self.rows.iter_rows(named=True)]
         with self.samples.hold_trait_notifications():
@@ -102,6 +104,9 @@ class ProblemTraces(ipywidgets.VBox):
         if self.trace is not None and self.session.trace is self.trace:
             self.strip.set_trait(change["name"], change["new"])
 
+    def _alternatives(self, position: int) -> list[tuple[str, float]]:
+        return [] if self.trace is None else alternatives(self.trace, position)
+
     def close(self) -> None:
         """Let go of the session."""
         if self._connected:
@@ -124,7 +129,8 @@ def _about(row: Mapping[str, Any]) -> str:
         "" if row.get("difficulty") is None else f"difficulty {row['difficulty']:g}",
         "" if row.get("answer") is None else f"right answer <code>{escape(str(row['answer']))}</code>",
     )
-    return f'<div style="line-height:1.4">{known}<div style="white-space:pre-wrap">{shortened}</div></div>'
+    style = "white-space:pre-wrap;max-height:54px;overflow:auto"
+    return f'<div style="line-height:1.4">{known}<div style="{style}">{shortened}</div></div>'
 
 
 def _button(row: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from workbench.sweeps import Sweep, open_sweep
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from widgets.panels.phase_eat import Thought
+    from widgets.panels.phase_thoughts import Thought
     from workbench.traces import Trace
 
 _ARMS = ("model", "sampler")
@@ -40,6 +40,7 @@ class SweepRows:
         self.known = data is not None
         """Whether there are results at all."""
         self._menus = {name: self._menu(name) for name in _ARMS if name in self._all.columns}
+        self._filtered: tuple[dict[str, str], pl.DataFrame] | None = None
         for menu in self._menus.values():
             menu.observe(lambda _: changed(), "value")
 
@@ -50,11 +51,13 @@ class SweepRows:
 
     @property
     def frame(self) -> pl.DataFrame:
-        """The rows of the model and sampler that are chosen."""
-        frame = self._all
-        for name, menu in self._menus.items():
-            frame = frame.filter(pl.col(name) == menu.value)
-        return frame
+        """The rows of the model and sampler that are chosen; the same frame until another is chosen."""
+        if self._filtered is None or self._filtered[0] != self.chosen:
+            frame = self._all
+            for name, value in self.chosen.items():
+                frame = frame.filter(pl.col(name) == value)
+            self._filtered = self.chosen, frame
+        return self._filtered[1]
 
     @property
     def chosen(self) -> dict[str, str]:

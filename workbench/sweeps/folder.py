@@ -140,7 +140,7 @@ class SweepFolder:
         metadata = {"workbench.sweep": str(FORMAT), "about": json.dumps(about)}
         for kind, frame in (("traces", traces), ("results", results)):
             with replacing(self.part(kind, number), SweepError) as part:
-                frame.write_parquet(part, compression="zstd", compression_level=9, metadata=metadata)
+                frame.write_parquet(part, compression="zstd", compression_level=12, statistics=False, metadata=metadata)
 
     def about(self, number: int) -> dict[str, Any]:
         """What `write` was given besides the frames."""

@@ -75,7 +75,7 @@ def eat_chart(
         },
         yaxis2={
             "domain": _DOMAINS["variance"], "type": "log", "exponentformat": "power", "fixedrange": True,
-            "title": small, "tickfont": {"size": 10},
+            "title": small, "tickfont": {"size": 8},  # plotly draws powers larger
         },
         yaxis3={
             "domain": _DOMAINS["verdict"], "range": VERDICT_RANGE, "fixedrange": True, "showgrid": False,

@@ -58,8 +58,10 @@ class SweepPhases:
         self.rows, self._told = rows, found
         self._graded: dict[Key, Graded | None] = {}
         self._curve: tuple[tuple[object, ...], RewardCurve] | None = None
+        self.problem = ""
+        """Why there is no correlation."""
         self._correlations: dict[Key, LengthCorrelation | None] = {}
-        self._job: Job[tuple[Key, LengthCorrelation]] = Job(self._found, lambda _: None)
+        self._job: Job[tuple[Key, LengthCorrelation]] = Job(self._found, self._failed)
 
     def key(self, view: PhaseView) -> Key:
         """What the points depend on: model, sampler, and raw or sampled."""
@@ -135,6 +137,11 @@ class SweepPhases:
         # what was asked for and overtaken is asked for again when it is next looked at
         self._correlations = {key: known for key, known in self._correlations.items() if known is not None}
         self._correlations[found[0]] = found[1]
+        self.problem = ""
+        self._told()
+
+    def _failed(self, problem: Exception) -> None:
+        self.problem = str(problem)
         self._told()
 
     def close(self) -> None:

@@ -150,7 +150,7 @@ class PhasePanel(ipywidgets.VBox):
             self._open(0)
         if self.session.trace is not None and not len(self.strip):
             self._show(self.session.trace)
-        self._turned()
+        self._swap()
         self._recompute()
 
     # --- analysis -------------------------------------------------------------------------------------------------
@@ -183,8 +183,7 @@ class PhasePanel(ipywidgets.VBox):
         view, parts, over = self.view.settings, [], None
         if self.view.invalid:
             parts.append(alert(f"{self.view.invalid} Shown are the settings before."))
-        if self.chart.problem:
-            parts.append(alert(self.chart.problem))
+        parts += [alert(problem) for problem in (self.chart.problem, self.over.problem) if problem]
         if self.entropy is not None:
             parts.append(trace_words(self.entropy, view, self.row))
         if self.rows.known:
@@ -219,14 +218,21 @@ class PhasePanel(ipywidgets.VBox):
         return (view, self.rows.chosen, id(self.session.trace)) if stem == "reward" else (len(self.eat.runs),)
 
     def _turned(self) -> None:
-        """Another tab: the sliders beside it are its own."""
+        """Another tab, which draws itself when it is opened."""
+        self._swap()
+        stem = self.tabs.chart.stem
+        self._drawn = {} if self._soon.due else {stem: self._depends(stem)}
+        self.chart.listen(self.tabs.box("phases"))
+
+    def _swap(self) -> None:
+        """The sliders beside a tab are its own."""
         eat = self.tabs.chart.stem == "eat"
         self.own.layout.display, self.eat.box.layout.display = ("none", "") if eat else ("", "none")
-        if self._connected:
-            self._refresh(anew=not self._drawn)
 
     def _correlated(self) -> None:
+        """A correlation was found, or could not be."""
         if self._connected:
+            self._say()
             self._refresh()
 
     def _over(self, draw: Callable[[PhaseView, Mapping[str, Any] | None, ThemeName], go.Figure]) -> go.Figure:

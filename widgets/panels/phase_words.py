@@ -86,7 +86,9 @@ def readout(
         said = ["no token" if at < len(empty) and empty[at] else _number(one) for at, one in enumerate(numbers)]
         columns.append(("this trace", said))
     if over is not None:
-        columns.append(("sweep mean", [_number(over[name]) for name in (*_OVER, "none")]))
+        # a sweep's results are by labels, whatever the boundary of the trace
+        title = "sweep mean" if view.boundary == "labels" else "sweep, labels"
+        columns.append((title, [_number(over[name]) for name in (*_OVER, "none")]))
     heads = [
         "thinking", "answer", explained("penalty P", _PENALTY), explained("reward", _REWARD),
         explained("flat from α", _KINK),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,19 +101,19 @@ def train_probe(
 def held_out_mask(groups: Sequence[object], share: float, seed: int = 0) -> NDArray[np.bool_]:
     """(N,) which examples belong to the held-out groups: `share` of the distinct groups, rounded, at least one.
 
-    The groups are shuffled by `seed` in the order in which they first come.
+    Chosen by a hash of `seed` and the group, so that the same problems are held out in whatever order they come.
 
     Raises:
         DifficultyError: fewer than two groups, a share out of range, or one that leaves nothing to train on.
     """
-    distinct = list(dict.fromkeys(groups))
+    distinct = sorted(set(groups), key=lambda group: blake2b(f"{seed}\0{group}".encode(), digest_size=8).digest())
     count = max(1, round(check_share(share, "holdout") * len(distinct)))
     if count >= len(distinct):
         raise DifficultyError(
             f"Holding out {share:g} of {len(distinct):,} problems leaves none to train on; give more problems or a "
             "smaller share."
         )
-    chosen = {distinct[i] for i in np.random.default_rng(seed).permutation(len(distinct))[:count]}
+    chosen = set(distinct[:count])
     return np.array([group in chosen for group in groups], dtype=bool)
 
 

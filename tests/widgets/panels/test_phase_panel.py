@@ -431,3 +431,16 @@ def test_the_readout_knows_no_number_where_there_is_none():
 
 
 _MEANS = ("think", "answer", "penalty", "reward", "none")
+
+
+def test_a_tab_is_drawn_once_when_it_is_opened_and_is_current_after_a_change_elsewhere(panel, monkeypatch):
+    built = []
+    curve = panel.over.curve
+    monkeypatch.setattr(panel.over, "curve", lambda view: (built.append(1), curve(view))[1])
+    panel.tabs.bring("reward")
+    assert len(built) == 1
+    panel.tabs.bring("phases")
+    panel.view.settings = PhaseView(alpha=2.5)
+    panel.tabs.bring("reward")
+    assert len(built) == 2
+    assert list(role(panel.tabs.box("reward").figure, "reward_alpha").x) == [2.5, 2.5]

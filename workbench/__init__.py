@@ -9,7 +9,7 @@ from workbench.errors import WorkbenchError
 
 TYPE_CHECKING = False  # editors and type checkers take it for True; importing typing for it would cost time
 if TYPE_CHECKING:
-    from workbench import difficulty, models, phases, problems, samplers, sweeps, traces
+    from workbench import attention, difficulty, models, phases, problems, samplers, sweeps, traces
     from workbench.entropies import Entropies, entropy
     from workbench.models import LanguageModel, load, wrap
     from workbench.samplers import Sampler
@@ -37,7 +37,7 @@ _HOME = {
     "Replayer": "workbench.samplers.replaying",
     "replay": "workbench.samplers.replaying",
 }
-_SUBPACKAGES = ("difficulty", "models", "phases", "problems", "samplers", "sweeps", "traces")
+_SUBPACKAGES = ("attention", "difficulty", "models", "phases", "problems", "samplers", "sweeps", "traces")
 
 __all__ = [
     "Entropies",
@@ -48,6 +48,7 @@ __all__ = [
     "Sampler",
     "Trace",
     "WorkbenchError",
+    "attention",
     "difficulty",
     "entropy",
     "generate",

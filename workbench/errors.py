@@ -45,3 +45,7 @@ class SweepError(WorkbenchError):
 
 class DifficultyError(WorkbenchError):
     """Data that cannot answer a question about difficulty: too few levels, a column missing."""
+
+
+class AttentionError(WorkbenchError):
+    """A model whose attention cannot be observed, or a head, row or window it does not have."""

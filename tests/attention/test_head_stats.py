@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
@@ -240,7 +241,7 @@ def test_a_padded_pattern_stays_at_its_place(llama):
 
 def test_what_is_not_there_is_named(llama):
     stats = attention.head_stats(llama, token_ids())
-    with pytest.raises(AttentionError, match="layer 2; it is in 0 to 1"):
+    with pytest.raises(AttentionError, match=r"layer 2; it is in 0 to 1"):
         stats.row_entropy(2, 0)
     with pytest.raises(AttentionError, match="heads are 0 to 3"):
         stats.pattern(llama, 0, 4)
@@ -267,7 +268,7 @@ def test_bad_input_is_answered(llama):
         attention.head_stats(llama, token_ids(), attention_mask=[1, 1, 1])
     with pytest.raises(PromptError, match="fewer than two"):
         attention.head_stats(llama, token_ids(), attention_mask=[0] * 29 + [1])
-    with pytest.raises(AttentionError, match="wb.wrap"):
+    with pytest.raises(AttentionError, match=r"wb\.wrap"):
         attention.head_stats(llama.hf, token_ids())
     for wrong in ({"block": 0}, {"skip_rows": 30}, {"skip_rows": -1}):
         with pytest.raises(ParameterError):
@@ -285,6 +286,52 @@ def test_models_outside_the_interface_are_refused():
     with pytest.raises(AttentionError, match="flex_attention"):
         attention.head_stats(llama, token_ids())
     assert llama.hf.config._attn_implementation == "flex_attention"
+
+
+def test_layers_without_attention_are_left_out_and_numbers_stay_the_models_own():
+    from transformers import Lfm2Config, Lfm2ForCausalLM  # noqa: PLC0415
+
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 320, "hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2}
+    kinds = {"num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"]}
+    model = wb.wrap(Lfm2ForCausalLM(Lfm2Config(**sizes, **kinds, intermediate_size=48)).eval())
+    stats = attention.head_stats(model, token_ids())
+    assert stats.layers == (1,)
+    assert stats.to_frame()["layer"].to_list() == [1] * 4
+    assert stats.row_entropy(1, 0)[-1] > 0
+    assert len(stats.pattern(model, 1, 0, 0, 4).texts) == 4
+    with pytest.raises(AttentionError, match="layer 0; it is in 1 to 1"):
+        stats.row_entropy(0, 0)
+
+
+def test_models_without_attention_or_with_learned_sinks_are_refused():
+    from transformers import GptOssConfig, GptOssForCausalLM, MambaConfig, MambaForCausalLM  # noqa: PLC0415
+
+    sizes = {"vocab_size": 320, "hidden_size": 32, "num_hidden_layers": 1}
+    mamba = MambaForCausalLM(MambaConfig(**sizes, state_size=8)).eval()
+    with pytest.raises(AttentionError, match="No attention call"):
+        attention.head_stats(wb.wrap(mamba), token_ids())
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "intermediate_size": 48}
+    sinks = GptOssForCausalLM(GptOssConfig(**sizes, **heads, num_local_experts=2, num_experts_per_tok=1)).eval()
+    with pytest.raises(AttentionError, match="learned attention sinks"):
+        attention.head_stats(wb.wrap(sinks), token_ids())
+    assert sinks.config._attn_implementation == "eager"
+
+
+def test_other_threads_run_the_model_unobserved(llama):
+    ids = torch.tensor([token_ids()])
+    with torch.inference_mode():
+        expected = llama.hf(input_ids=ids).logits
+
+    def run():
+        with torch.inference_mode():
+            return llama.hf(input_ids=ids).logits
+
+    with attention.capture(llama) as seen, ThreadPoolExecutor(1) as pool:
+        assert torch.equal(pool.submit(run).result(), expected)
+    assert seen.layers == ()
+    with pytest.raises(AttentionError, match="did not run"):
+        seen.entropies()
 
 
 def test_scores_that_overflow_name_their_row():

@@ -28,7 +28,7 @@ def rows() -> Iterator[dict]:
 
 
 def workers() -> dict:
-    """The same sweep by one worker and by two, a CPU and so a thread each; Ray is up, the models are loaded in either."""
+    """The same sweep by one worker and by two, a CPU and so a thread each; Ray is up before."""
     problems = wb.problems.load("arithmetic", limit=PROBLEMS)
     with tempfile.TemporaryDirectory() as folder:
         seconds = {count: swept(problems, Path(folder) / str(count), count) for count in (2, 1)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.kernels import entropy, reflective, sampled, sketch, switching, temper
+from workbench.kernels import attention, entropy, reflective, sampled, sketch, switching, temper
 
 
 def warm() -> None:
@@ -37,3 +37,8 @@ def warm() -> None:
     )
     switching.next_model(switching.window_mean(stream, rows, 5), 0, 1, 1.0, 1.0, 10)
     reflective.reflective_rows(0, rows, 0, stream, 2, 1.0, 0, 0.0, 0.0, 0.0, 1, np.empty(rows), flags)
+    ends, places = np.zeros(rows, np.int64), np.zeros(vocabulary, np.int32)
+    attention.attention_rows(
+        0, rows, logits, ends, ends + vocabulary, ends, 0, places.astype(np.float32), places, places,
+        np.zeros(rows, np.float32), tokens, np.empty((rows, attention.ROW_STATISTICS), np.float32),
+    )  # fmt: skip

@@ -9,8 +9,8 @@ import pytest
 from tests.widgets.figures.figure_cases import make_tokens, role
 from widgets.figures.entropy_chart import cursor_series, entropy_chart, entropy_layout
 from widgets.figures.entropy_series import EntropyView, entropy_series
-from widgets.figures.series import update_figure
 from widgets.figures.palette import PALETTE, PHASE_COLOURS
+from widgets.figures.series import update_figure
 from widgets.figures.template import apply_theme, template
 from workbench.errors import ParameterError
 from workbench.traces.forking import forking_tokens, high_window_entropy

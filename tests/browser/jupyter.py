@@ -229,6 +229,18 @@ class Notebook:
             assert time.monotonic() < deadline, f"{expression} is {found!r}, expected {expected!r}"
             self.page.wait_for_timeout(50)
 
+    def settled(self, expression: str, *, quiet: float = 0.4, timeout: float = 10) -> Any:
+        """The value once it has stayed the same for a while: the last of many moves may still be on its way."""
+        deadline, value = time.monotonic() + timeout, self.value(expression)
+        since = time.monotonic()
+        while time.monotonic() - since < quiet:
+            assert time.monotonic() < deadline, f"{expression} does not come to rest"
+            self.page.wait_for_timeout(50)
+            found = self.value(expression)
+            if found != value:
+                value, since = found, time.monotonic()
+        return value
+
     def cell(self, index: int) -> Locator:
         return self.page.locator(f'.jp-Notebook .jp-Cell[data-windowed-list-index="{index}"]')
 

@@ -128,7 +128,7 @@ def test_a_dragged_threshold_moves_counts_and_scatter_and_the_last_value_wins(no
     for label, moves in (("beta", (30, -20, 40, -25)), ("gamma", (20, -10, 35)), ("alpha", (-20, 30, 12))):
         before = notebook.value(f"panel.labels.thresholds.{label}")
         drag(page, label, moves)
-        now = notebook.value(f"panel.labels.thresholds.{label}")
+        now = notebook.settled(f"panel.labels.thresholds.{label}")
         assert now != before
         again = "label_problems(problem_means(table), panel.labels.thresholds)"
         for name in ("easy", "normal", "hard"):
@@ -160,13 +160,13 @@ def test_curve_and_verdict_follow_their_sliders_and_nothing_jumps(notebook):
     page.locator(".workbench-difficulty select").filter(has_text="quantile").select_option("quantile")
     wait_drawn(page, "level_entropy", "y", notebook.value("curve(table, bins='quantile').levels['entropy'].to_list()"))
     drag(page, "n bins", (-10, 20, -14))
-    bins = notebook.value("panel.view.settings.n_bins")
+    bins = notebook.settled("panel.view.settings.n_bins")
     assert bins != 10
     levels = f"curve(table, bins='quantile', n_bins={bins}).levels['entropy'].to_list()"
     wait_drawn(page, "level_entropy", "y", notebook.value(levels))
     drag(page, "min per bin", (60, 20, 90))
     wait_summary(page, "? U-shape not identifiable")
-    assert notebook.value("panel.view.settings.min_per_bin") > 20
+    assert notebook.settled("panel.view.settings.min_per_bin") > 20
     wait_drawn(page, "parabola", "x", [])
     assert top(page) == place
     page.get_by_role("button", name="Defaults").first.click()

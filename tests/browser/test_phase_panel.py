@@ -90,7 +90,7 @@ def test_a_fast_drag_of_alpha_moves_readout_and_chart_to_its_last_value(shown):
     before = height(page)
     drag(page, "alpha", (40, -30, 20, -45, 15, -50))
     page.wait_for_timeout(500)
-    alpha = shown.value("panel.view.settings.alpha")
+    alpha = shown.settled("panel.view.settings.alpha")
     assert alpha < 1
     wait_drawn(page, "reward_alpha", "x", [alpha, alpha])
     over = "panel.over.rewards(panel.view.settings).reward.mean()"
@@ -156,7 +156,7 @@ def test_eat_is_measured_and_its_stop_follows_delta(shown):
         drag(page, "delta", moves)
         page.wait_for_timeout(500)
         again = "panel.eat.sliders.settings.stop(panel.eat.shown)"
-        index = shown.value(f"{again}.index")
+        index = shown.settled(f"{again}.index")
         at = f"panel.eat.shown.kept[{again}.index] - panel.eat.shown.start"
         if index is not None:
             wait_drawn(page, "eat_stop:entropy", "x", [shown.value(f"int({at})")] * 2)

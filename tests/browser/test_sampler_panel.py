@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -123,7 +124,7 @@ def test_each_kind_of_slider_is_dragged_and_the_chart_follows(demo):
         before = demo.value(expression)
         drag(page, handle(page, label, place), [-8, 20, -15] if label != "allowed length" else [10, 40])
         settle(demo)
-        after = demo.value(expression)
+        after = demo.settled(expression)
         assert after != before
         assert after >= low
         wait_drawn(demo, "sampler_a", truth(demo))
@@ -139,7 +140,7 @@ def test_no_stale_value_stays_after_a_fast_drag(demo):
     for _ in range(3):
         drag(page, handle(page, "temperature"), [40, -30, 45, -25, 30, 10], steps=2)
         settle(demo)
-        temperature = demo.value("panel.sampler.temperature")
+        temperature = demo.settled("panel.sampler.temperature")
         assert temperature == demo.value("panel.session.sampler.temperature")
         assert demo.value("panel.chain.cards[0].controls['temperature'].slider.value") == pytest.approx(temperature)
         wait_drawn(demo, "sampler_a", truth(demo))
@@ -176,6 +177,9 @@ def test_a_number_out_of_range_is_said_beside_it(demo):
     page = demo.page
     page.get_by_role("button", name="nucleus .95").click()
     box = page.locator(".workbench-step input[type=number]").first
+    expect(box).to_have_value("0.95")  # the preset's card is there, and not the one before it
+    demo.wait_value("panel.sampler.steps[0].p", 0.95)
+    page.wait_for_timeout(300)
     box.fill("1.5")
     box.press("Enter")
     page.locator(".workbench-step [role=alert]").get_by_text("out of range").wait_for()

@@ -87,7 +87,7 @@ def test_switching_follows_its_sliders_and_exports_its_settings(notebook):
     assert max(page.evaluate(DRAWN, "route")) == 1
 
     drag(page, "threshold", (60, -30, 90, 25))
-    threshold = notebook.value("panel.settings.threshold")
+    threshold = notebook.settled("panel.settings.threshold")
     assert threshold != 0.4
     again = f"wb.samplers.switching.replay(*traces, Switching(threshold={threshold}, window=3, dwell=2))"
     wait_drawn(page, "threshold", [threshold, threshold])
@@ -129,7 +129,7 @@ def test_reflective_follows_its_sliders_and_says_what_holds_it(notebook):
     page = show(notebook, REFLECTIVE)
     notebook.screenshot("reflective-light")
     drag(page, "k", (40, -60, 20, -35))
-    k = notebook.value("panel.settings.k")
+    k = notebook.settled("panel.settings.k")
     assert k < 2
     again = f"wb.samplers.reflective.replay(trace, Reflective(window=10, k={k})).triggers"
     positions = notebook.value(f"{again}.positions.tolist()")

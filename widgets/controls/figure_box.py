@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import numpy as np
-import plotly.graph_objects as go
 
+from widgets.controls.chart import Chart
 from widgets.controls.fit import Fit
 from widgets.figures.series import Updates, update_figure
 from widgets.figures.template import CONFIG, Theme, apply_theme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import plotly.graph_objects as go
 
 
 class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full width
@@ -30,6 +32,8 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
     ) -> None:
         self._build, self._connect, self._height = build, connect, height
         self._shown: go.Figure | None = None
+        self._since: Updates = {}
+        self._layout_since: dict[str, Any] = {}
         self.figure: go.FigureWidget | None = None
         super().__init__(layout={"width": "100%", "min_height": f"{height}px", "overflow": "hidden"})
 
@@ -37,7 +41,7 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
         """Show the chart, building it the first time."""
         if self.figure is None:
             self._shown = self._build()
-            self.figure = go.FigureWidget(self._shown)
+            self.figure = Chart(self._shown)
             self.figure.layout.update(height=self._height, autosize=True)
             self.figure._config = dict(CONFIG)  # noqa: SLF001  -- plotly has no other way
             if self._connect is not None:
@@ -49,14 +53,17 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
         """Change what is shown, in one message; nothing where nothing is built yet."""
         if self.figure is not None and self._shown is not None:
             update_figure(self.figure, updates, layout)
-            update_figure(self._shown, updates, layout)  # what `show` compares with
+            for role, properties in updates.items():  # `show` compares with it; until then it need not be drawn up
+                self._since.setdefault(role, {}).update(properties)
+            self._layout_since.update(layout or {})
 
     def show(self) -> None:
         """Build the figure anew and change what is different from the last one, in one message: a zoom stays."""
         if self.figure is None or self._shown is None:
             self.unveil()
             return
-        before, self._shown = self._shown, self._build()
+        before, self._shown = update_figure(self._shown, self._since, self._layout_since), self._build()
+        self._since, self._layout_since = {}, {}
         kinds = [[trace.type for trace in figure.data] for figure in (before, self._shown)]
         with self.figure.batch_update():
             if kinds[0] == kinds[1]:

@@ -14,10 +14,14 @@ class Soon:
 
     The work reads its values when it runs, so that the last of many changes always wins and no older one is drawn
     after it.
+
+    Args:
+        work: what to do.
+        after: seconds from the first time it is asked for, where something else should be seen before it.
     """
 
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work = work
+    def __init__(self, work: Callable[[], None], *, after: float = 0.0) -> None:
+        self._work, self._after = work, after
         self._handle: asyncio.Handle | None = None
 
     @property
@@ -34,7 +38,7 @@ class Soon:
         except RuntimeError:
             self._work()
         else:
-            self._handle = loop.call_soon(self._run)
+            self._handle = loop.call_later(self._after, self._run) if self._after else loop.call_soon(self._run)
 
     def cancel(self) -> None:
         """Forget what was asked for."""

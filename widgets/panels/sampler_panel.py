@@ -35,6 +35,8 @@ _STYLE = Path(__file__).with_name("sampler.css").read_text(encoding="utf-8")
 _LAYERS = ("entropy", "surprisal", "rank", "varentropy")
 """The raw ones: what the recording's own sampler did is not what this panel is about."""
 _WRAP = {"flex_flow": "row wrap", "align_items": "flex-start"}
+_CHART_FIRST = 0.05
+"""Seconds the browser has for the chart along the trace before the rest of the panel asks to be drawn."""
 
 
 class SamplerPanel(ipywidgets.VBox):
@@ -74,6 +76,7 @@ class SamplerPanel(ipywidgets.VBox):
                 self.session.set_trait(name, value)
         self.replays = Replays()
         self._soon, self._cursor_soon = Soon(self._recompute), Soon(self._follow_cursor)
+        self._others_soon = Soon(self._refresh_others, after=_CHART_FIRST)
         self._make_parts()
         super().__init__(
             [
@@ -168,10 +171,19 @@ class SamplerPanel(ipywidgets.VBox):
             self.toolbar.alert(r.problem)
         else:
             self.toolbar.headline.value = "" if r.a is None else headline(r.a, unit)
-        dropped = () if r.a is None else tuple(r.a.dropped.tolist())
+        self.along.refresh(a_alone=a_alone)
+        if a_alone:
+            self._others_soon.ask()
+        else:
+            self._refresh_others()
+
+    def _refresh_others(self) -> None:
+        """All that shows the replays besides the chart along the trace, which a moving hand is to see first."""
+        self._others_soon.cancel()
+        a = self.replays.a
+        dropped = () if a is None else tuple(a.dropped.tolist())
         if self.strip.marked != dropped:
             self.strip.marked = dropped
-        self.along.refresh(a_alone=a_alone)
         self.top.refresh()
         self.texts.refresh()
         self.chain.refresh()
@@ -252,6 +264,7 @@ class SamplerPanel(ipywidgets.VBox):
             self._connected = False
             self._soon.cancel()
             self._cursor_soon.cancel()
+            self._others_soon.cancel()
             self.session.unobserve(self._trace_changed, "trace")
             self.session.unobserve(self._cursor_moved, ["cursor", "hover"])
             self.settings.close()

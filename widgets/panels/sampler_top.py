@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import polars as pl
@@ -36,6 +36,7 @@ class TopTokens(ipywidgets.VBox):
 
     def __init__(self, scene: Callable[[], SamplerScene]) -> None:
         self._scene = scene
+        self._layout: dict[str, Any] | None = None
         self.caption = ipywidgets.HTML(layout={"height": f"{_CAPTION}px", "overflow": "hidden", "margin": "0"})
         self.chart = FigureBox(lambda: self.figure(self._scene()), None, height=HEIGHT)
         self.table = Table()
@@ -70,7 +71,9 @@ class TopTokens(ipywidgets.VBox):
             self.chart.unveil()
             return
         layout = top_layout(frame, other, drawn=_drawn(scene), nothing=_nothing(scene), theme=scene.theme)
-        self.chart.update(top_series(frame, other), layout)
+        # A layout makes the browser draw everything anew, bars alone do not; while a slider moves it stays the same.
+        same, self._layout = layout == self._layout, layout
+        self.chart.update(top_series(frame, other), None if same else layout)
 
     def close(self) -> None:
         """Close chart and table."""

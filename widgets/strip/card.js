@@ -12,10 +12,19 @@ export function element(tag, className, text) {
   return node;
 }
 
+const formats = new Map(); // digits -> format; making one takes longer than a hundred uses
+
+function formatOf(digits) {
+  if (!formats.has(digits)) {
+    formats.set(digits, new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  }
+  return formats.get(digits);
+}
+
 export function formatted(layer, value) {
   if (Number.isNaN(value)) return "missing";
   if (!Number.isFinite(value)) return value < 0 ? "−∞" : "∞";
-  const text = Math.abs(value).toLocaleString("en", { minimumFractionDigits: layer.digits, maximumFractionDigits: layer.digits });
+  const text = formatOf(layer.digits).format(Math.abs(value));
   return value < 0 && Number(text) !== 0 ? `−${text}` : text;
 }
 

@@ -125,6 +125,12 @@ export class Page {
     for (const box of this.sizer.querySelectorAll(".ewb-token")) this.dress(box);
   }
 
+  // Only the marks: what a slider's every move changes.
+  remark() {
+    const { marked } = this.look;
+    for (const box of this.sizer.querySelectorAll(".ewb-token")) box.classList.toggle("ewb-marked", marked.has(Number(box.dataset.i)));
+  }
+
   // Only what cursor and hover left and reached: the quick way, for every key press.
   repoint(...tokens) {
     for (const i of tokens) {

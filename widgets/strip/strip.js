@@ -113,7 +113,7 @@ class Strip {
   remark() {
     this.look.marked = this.marked();
     this.header.totals(this.tokens, this.look.marked, this.model.get("marked_label"));
-    this.page.dressAll();
+    this.page.remark();
     this.readOut();
   }
 

@@ -111,6 +111,7 @@ def test_on_a_loop_a_burst_is_replayed_once_with_its_last_value(trace):
         await asyncio.sleep(0)
         last = Sampler.chain([Temperature(0.8), TopP(0.88)])
         assert replayed == [last]
+        await asyncio.sleep(0.1)  # the strip and the bars follow the chart
         shows(panel, last)
         slider(panel, 1, "p").value = 0.3
         panel.close()  # what was asked for is forgotten

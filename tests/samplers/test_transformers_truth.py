@@ -7,7 +7,7 @@ logits are compared, everywhere else the kept tokens.
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from transformers import (
     EpsilonLogitsWarper,
@@ -120,6 +120,7 @@ def test_repetition_penalty_is_that_of_transformers(row, history, penalty):
 
 
 @given(row=rows(), chain=chains())
+@example(row=np.float32([12, 0]), chain=[("temperature", 0.25), ("top_h", 0.5)])  # weights far below 1e-16
 def test_the_processor_gives_the_warped_row(row, chain):
     """Values as well as the kept set: tempered, in float32."""
     expected = warped(row, chain)

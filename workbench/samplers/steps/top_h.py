@@ -39,11 +39,14 @@ def within_entropy(row: Row, parameters: NDArray[np.float64]) -> tuple[float, fl
         mass = mass_between(row, row.low, end)
         total = mass if variant == 2.0 else total
         budget = entropy_share(mass, moment_between(row, row.low, end), total, variant)
-    budget = alpha * budget + 1e-12  # rounding alone must not drop a token at alpha = 1
+    if alpha >= 1.0:
+        return row.low, end
+    budget *= alpha * (1.0 + 1e-12)  # rounding alone must not drop a token; relative, as entropies may be tiny
     mass, moment, before = 0.0, 0.0, 0.0
     for i in range(int(row.low), math.ceil(end)):  # the entropy of a prefix grows with it
         stop = min(end, i + 1.0)
-        weight = mass_between(row, max(row.low, float(i)), stop)
+        # Of a single token by itself: beside the sum of all those before it a small one is rounded away.
+        weight = math.exp(row.x[i]) if i < row.x.shape[0] else mass_between(row, max(row.low, float(i)), stop)
         mass += weight
         moment += weight * x_of(row, i)
         spent = entropy_share(mass, moment, total, variant) if mass > 0.0 else 0.0

@@ -16,11 +16,15 @@ class Session(traitlets.HasTraits):
     """
 
     model = traitlets.Instance(LanguageModel, allow_none=True)
+    second_model = traitlets.Instance(LanguageModel, allow_none=True, help="for switching and comparison")
     sampler = traitlets.Instance(Sampler, allow_none=True, help="None: the model's own generation settings")
+    sampler_b = traitlets.Instance(Sampler, allow_none=True, help="what the sampler is compared with")
     traces = traitlets.Tuple(help="all traces of this session, oldest first")
     trace = traitlets.Instance(Trace, allow_none=True, help="the one on show")
     cursor = traitlets.Int(-1, help="the token all panels show, -1 for none")
     hover = traitlets.Int(-1, help="the token under the pointer, -1 for none; it goes before the cursor")
+    settings = traitlets.Dict(help="panel -> its controls, as JSON, so that they outlive the panel")
+    figures = traitlets.Tuple(help="figures kept for the report, as Exportable, oldest first")
 
     @property
     def shown(self) -> int | None:

@@ -53,6 +53,11 @@ class DecodeBar(Decoding):
         """The sampler the controls describe."""
         return Sampler(temperature=self.temperature.value, top_k=self.top_k.value, top_p=self.top_p.value)
 
+    def kept(self) -> dict[str, ipywidgets.Widget]:
+        """The controls to be remembered, by name."""
+        own = {"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k}
+        return {"prompt": self.prompt, "limit": self.limit, "seed": self.seed, **own}
+
     def _begins(self) -> None:
         if self._session.trace is not None:  # None: a run before this one is still under way, and nothing new is there
             self._before, self._session.trace = self._session.trace, None

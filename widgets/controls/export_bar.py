@@ -52,7 +52,7 @@ class ExportBar(ipywidgets.HBox):
     """
 
     def __init__(self, current: Callable[[], Exportable | None], folder: str | Path = "exports") -> None:
-        self._current, self.folder = current, Path(folder)
+        self.current, self.folder = current, Path(folder)
         self.saved: Path | None = None
         self._job: Job[Path] = Job(self._done, self._failed)
         self.buttons = {format_: self._button(format_) for format_ in (*FIGURES, *DATA, *SETTINGS)}
@@ -71,7 +71,7 @@ class ExportBar(ipywidgets.HBox):
 
     def export(self, format_: str) -> None:
         """Write the file of that format in the background, as the button does."""
-        current = self._current()
+        current = self.current()
         if current is None:
             self._failed(WorkbenchError("There is nothing to export yet: record or open a trace first."))
             return

@@ -116,6 +116,11 @@ class AdaptTab:
         """Wait for a training under way."""
         self._job.wait(seconds)
 
+    @property
+    def running(self) -> bool:
+        """Whether a probe is being trained."""
+        return self._job.running
+
     def moved(self) -> None:
         """The panel's labels may be others than those the probe was trained on: say so."""
         self._changed_since = ""

@@ -151,6 +151,16 @@ class DifficultyPanel(ipywidgets.VBox):
         for side, seen in zip(self._sides, (not labels, labels), strict=True):
             side.layout.display = _seen(seen)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a probe is being trained."""
+        return self.adapt.running
+
+    def kept(self) -> dict[str, ipywidgets.Widget]:
+        """The controls to be remembered, by name."""
+        own = {"entropy": self.entropy, "view": self.view, "thresholds": self.labels.sliders, "tab": self.tabs}
+        return {**self.rows.kept(), **own}
+
     # --- analysis -------------------------------------------------------------------------------------------------
 
     def _arm_changed(self) -> None:

@@ -103,6 +103,11 @@ class EatTab:
         """Wait for a measurement under way; True when there is none left."""
         return self._job.wait(seconds)
 
+    @property
+    def running(self) -> bool:
+        """Whether thoughts are being measured."""
+        return self._job.running
+
     def _work(
         self, count: int, closing: str | None, stop: threading.Event, call: Callable[..., None]
     ) -> tuple[tuple[EatRun, ...], int]:

@@ -153,6 +153,15 @@ class PhasePanel(ipywidgets.VBox):
         self._swap()
         self._recompute()
 
+    @property
+    def busy(self) -> bool:
+        """Whether thoughts are being measured."""
+        return self.eat.running
+
+    def kept(self) -> dict[str, ipywidgets.Widget]:
+        """The controls to be remembered, by name."""
+        return {**self.rows.kept(), "view": self.view, "eat": self.eat.sliders, "tab": self.tabs}
+
     # --- analysis -------------------------------------------------------------------------------------------------
 
     @property

@@ -140,6 +140,18 @@ class SamplerPanel(ipywidgets.VBox):
         """The sampler that A is compared with."""
         return self.settings.b
 
+    @property
+    def busy(self) -> bool:
+        """Whether samples are being drawn."""
+        return self.sample_bar.running
+
+    def kept(self) -> dict[str, ipywidgets.Widget]:
+        """The controls to be remembered, by name; the samplers are the session's."""
+        return {
+            "tab": self.along, "unit": self.toolbar.unit, "active": self.toolbar.active,
+            "prompt": self.sample_bar.prompt, "limit": self.sample_bar.limit, "seed": self.sample_bar.seed,
+        }  # fmt: skip
+
     def _scene(self) -> SamplerScene:
         view = SamplerView(self.toolbar.unit.value, self.along.visible)
         return SamplerScene(self.replays, view, self.theme.name, self.session.shown)

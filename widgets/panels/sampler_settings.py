@@ -29,7 +29,6 @@ class SamplerSettings:
 
     def __init__(self, session: Session, *, a_changed: Callable[[], None], b_changed: Callable[[], None]) -> None:
         self._session, self._a_changed, self._b_changed = session, a_changed, b_changed
-        self.b: Sampler | None = None
         session.sampler = session.sampler or first_sampler(session)
         self.chain = ChainBuilder([Link(step) for step in session.sampler.steps], changed=self._moved)
         self.history = History(self.chain.links)
@@ -45,6 +44,11 @@ class SamplerSettings:
     def sampler(self) -> Sampler:
         """A: the steps that are switched on, in order."""
         return self.chain.sampler
+
+    @property
+    def b(self) -> Sampler | None:
+        """What A is compared with; the session's second sampler."""
+        return self._session.sampler_b
 
     @property
     def replayed(self) -> Sampler:
@@ -98,7 +102,7 @@ class SamplerSettings:
         self._a_changed()
 
     def _compare(self, sampler: Sampler | None) -> None:
-        self.b = sampler
+        self._session.sampler_b = sampler
         self._enable()
         self._b_changed()
 

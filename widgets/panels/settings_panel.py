@@ -130,6 +130,10 @@ class SettingsPanel(ipywidgets.VBox, Generic[S, R]):
         if self._same_text():
             self.strip.cursor = self.session.cursor
 
+    def kept(self) -> dict[str, ipywidgets.Widget]:
+        """The controls to be remembered, by name."""
+        return {"settings": self.sliders, "tab": self.tabs}
+
     # --- replay ---------------------------------------------------------------------------------------------------
 
     @property

@@ -49,6 +49,10 @@ class SweepRows:
         """For the panel to place."""
         return tuple(self._menus.values())
 
+    def kept(self) -> dict[str, ipywidgets.Dropdown]:
+        """The menus by what they choose."""
+        return dict(self._menus)
+
     @property
     def frame(self) -> pl.DataFrame:
         """The rows of the model and sampler that are chosen; the same frame until another is chosen."""

@@ -122,6 +122,15 @@ class TracePanel(ipywidgets.VBox):
         tab = self.tabs.selected_index or 0
         return (CHARTS[tab], self.charts[tab]) if tab < len(CHARTS) else None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a decode is under way."""
+        return self.decode_bar.running
+
+    def kept(self) -> dict[str, ipywidgets.Widget]:
+        """The controls to be remembered, by name."""
+        return {"tab": self.tabs, **self.controls.controls, **self.decode_bar.kept()}
+
     # --- trace ----------------------------------------------------------------------------------------------------
 
     def _trace_changed(self, change: Mapping[str, Any]) -> None:

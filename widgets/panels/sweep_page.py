@@ -1,0 +1,91 @@
+"""A panel over a sweep, and a line above it that says which sweep: a bundled one, or any folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ipywidgets
+
+from widgets.panels.page import kept
+from widgets.panels.settings_panel import alert
+from workbench.errors import WorkbenchError
+from workbench.locations import RUNS
+from workbench.sweeps import Sweep, open_sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from widgets.controls.export_bar import ExportBar
+
+BUNDLED = "arithmetic"
+"""The sweep of the demo model that is shown first."""
+_MARK = "sweep.json"
+
+
+class SweepPage(ipywidgets.VBox):
+    """The panel of the sweep whose name or folder stands in the line; a folder that is none leaves the last on show.
+
+    Args:
+        build: makes the panel of a sweep.
+    """
+
+    def __init__(self, build: Callable[[Sweep], ipywidgets.Widget]) -> None:
+        self._build = build
+        self.panel: ipywidgets.Widget | None = None
+        self.source = ipywidgets.Combobox(
+            value=BUNDLED, options=found_sweeps(), ensure_option=False, continuous_update=False, description="Sweep",
+            tooltip="A bundled sweep, or the folder of one made by wb.sweeps.run or `workbench sweep`",
+            style={"description_width": "initial"}, layout={"width": "340px"},
+        )  # fmt: skip
+        self.status = ipywidgets.HTML()
+        self.line = ipywidgets.HBox([self.source, self.status], layout={"align_items": "center"})
+        super().__init__([self.line], layout={"width": "100%"})
+        self.source.observe(lambda _: self.show(), "value")
+        self.show()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the panel is in the middle of something."""
+        return getattr(self.panel, "busy", False)
+
+    @property
+    def export_bar(self) -> ExportBar | None:
+        """The panel's."""
+        return getattr(self.panel, "export_bar", None)
+
+    def kept(self) -> dict[str, ipywidgets.Widget]:
+        """The source, then the panel's own; in this order they are put back."""
+        controls: dict[str, ipywidgets.Widget] = {"source": self.source}
+        return controls | kept(self.panel)
+
+    def show(self) -> None:
+        """Make the panel of the sweep named."""
+        name = self.source.value.strip()
+        if not name:
+            return
+        try:
+            sweep = open_sweep(name)
+            panel = self._build(sweep)
+        except WorkbenchError as problem:
+            self.status.value = alert(str(problem))
+            return
+        before, self.panel = self.panel, panel
+        self.status.value = "" if sweep.complete else alert("This sweep is not complete yet; its rows so far are shown.")
+        self.children = (self.line, panel)
+        if before is not None:
+            before.close()
+
+    def close(self) -> None:
+        """Close the panel and the line."""
+        for part in (self.source, self.status, *self.children):
+            part.close()
+        super().close()
+
+
+def found_sweeps(folder: Path | None = None) -> tuple[str, ...]:
+    """The bundled sweeps, then the folders of sweeps at most two levels below `folder`."""
+    bundled = sorted(path.parent.name for path in RUNS.glob(f"*/{_MARK}"))
+    here = folder or Path.cwd()
+    own = sorted(str(path.parent.relative_to(here)) for depth in ("*", "*/*") for path in here.glob(f"{depth}/{_MARK}"))
+    return tuple(dict.fromkeys([*bundled, *own]))

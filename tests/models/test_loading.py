@@ -2,6 +2,7 @@ import json
 import shutil
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -230,3 +231,10 @@ def test_quantization_that_cannot_run_here(llama_folder, monkeypatch):
 
 def test_models_are_found_where_they_are_installed():
     assert (locations.MODELS / "demo-small" / "model.safetensors").is_file()
+
+
+def test_loads_from_many_threads_give_whole_models():
+    with ThreadPoolExecutor(4) as pool:
+        models = list(pool.map(wb.load, ["demo", "demo-small"] * 4))
+    for model in models:
+        assert model.hf.get_output_embeddings().weight is model.hf.get_input_embeddings().weight

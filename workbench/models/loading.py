@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.models.language_model import LanguageModel
+
+_ONE_AT_A_TIME = threading.Lock()
+"""transformers sets process-wide state while it loads: two at once lose weights."""
 
 
 def load(
@@ -73,7 +77,7 @@ def load(
         # Code may lie in another repository on the hub; all else is in the folder by now.
         "local_files_only": commit is None or not trust_remote_code,
     }
-    with _quietly(), _explained(name, quantization):
+    with _ONE_AT_A_TIME, _quietly(), _explained(name, quantization):
         tokenizer = AutoTokenizer.from_pretrained(folder, **remote)
         model = _load_weights(name, folder, weights, settings, remote)
     return describe(model, tokenizer, name=name, revision=commit, quantization=quantization)

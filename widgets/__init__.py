@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from widgets.figures import save_figure
     from widgets.panels import (
         DifficultyPanel,
+        ModelPanel,
         PhasePanel,
         ReflectivePanel,
         SamplerPanel,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "DifficultyPanel": "widgets.panels",
+    "ModelPanel": "widgets.panels",
     "PhasePanel": "widgets.panels",
     "ReflectivePanel": "widgets.panels",
     "SamplerPanel": "widgets.panels",
@@ -33,6 +35,7 @@ _HOME = {
 
 __all__ = [
     "DifficultyPanel",
+    "ModelPanel",
     "PhasePanel",
     "ReflectivePanel",
     "SamplerPanel",

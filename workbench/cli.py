@@ -1,4 +1,4 @@
-"""The command line: `workbench lab`, `workbench sweep`."""
+"""The command line: `workbench lab`, `record`, `sweep` and `doctor`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,25 @@ from urllib.parse import quote
 import typer
 
 from workbench import __version__
+from workbench.cli_doctor import doctor
+from workbench.cli_record import record
 from workbench.cli_sweep import sweep
 from workbench.errors import WorkbenchError
 from workbench.locations import NOTEBOOKS
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+def _examples(*lines: str) -> str:
+    """The end of a command's help; an empty line keeps each example on a line of its own."""
+    return "\n\n".join(["Examples:", *(f"  {line}" for line in lines)])
+
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    epilog=_examples(
+        "workbench doctor", "workbench lab", 'workbench record "What is 17 plus 25?" --temperature 0.8',
+        "workbench sweep --problems arithmetic --limit 16", "workbench record --help",
+    ),
+)  # fmt: skip
 
 
 @app.callback(invoke_without_command=True)
@@ -27,7 +41,7 @@ def about(*, version: Annotated[bool, typer.Option("--version", help="Print the 
         print(__version__)
 
 
-@app.command()
+@app.command(epilog=_examples("workbench lab", "workbench lab ~/notes --notebook token_entropy.ipynb --no-browser"))
 def lab(
     folder: Annotated[
         Path | None, typer.Argument(help="Where to work; installed notebooks are copied there if it has none.")
@@ -56,7 +70,22 @@ def lab(
     raise typer.Exit(code)
 
 
-app.command()(sweep)
+app.command(
+    epilog=_examples(
+        'workbench record "What is 17 plus 25?"',
+        'workbench record "Tell me a story." --model ./my-model --temperature 0.8 --top-p 0.95 --seed 7',
+        'workbench record "What is 17 plus 25?" --n 8 --out traces/addition',
+        'workbench record - --sampler \'{"temperature": 0.8, "min_p": 0.05}\' --out story.parquet < prompt.txt',
+    )
+)(record)
+app.command(
+    epilog=_examples(
+        "workbench sweep --limit 16 --samples 2",
+        "workbench sweep --model Qwen/Qwen3-0.6B --problems problems.csv --sampler temperature=0.7,top_p=0.9",
+        "workbench sweep --problems arithmetic --backend ray --workers 4 --out sweeps/large",
+    )
+)(sweep)
+app.command(epilog=_examples("workbench doctor", "workbench doctor --json > report.json"))(doctor)
 
 
 def _notebooks(folder: Path | None) -> Path:

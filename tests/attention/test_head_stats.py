@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -140,7 +141,7 @@ def test_the_setting_comes_back_after_an_exception(llama):
     with pytest.raises(KeyboardInterrupt):
         interrupt()
     assert llama.hf.config._attn_implementation == "sdpa"
-    broken = llama.hf.model.layers[1].mlp.register_forward_hook(lambda *_: 1 / 0)
+    broken = llama.hf.model.layers[0].mlp.register_forward_hook(lambda *_: 1 / 0)
     try:
         with pytest.raises(ZeroDivisionError):
             attention.head_stats(llama, token_ids())
@@ -316,6 +317,23 @@ def test_models_without_attention_or_with_learned_sinks_are_refused():
     with pytest.raises(AttentionError, match="learned attention sinks"):
         attention.head_stats(wb.wrap(sinks), token_ids())
     assert sinks.config._attn_implementation == "eager"
+
+
+def test_what_comes_after_the_last_attention_is_left_out_from_the_second_text_on():
+    model = wb.wrap(make_model("llama"))
+    layers = model.hf.model.layers
+    runs = []
+    for layer in layers:
+        layer.mlp.register_forward_hook(lambda module, *_: runs.append(module))
+    first = attention.head_stats(model, token_ids())
+    second = attention.head_stats(model, token_ids())
+    assert runs == [layers[0].mlp, layers[1].mlp, layers[0].mlp]
+    np.testing.assert_array_equal(first.rows, second.rows)
+    layers.append(copy.deepcopy(layers[1]))
+    layers[2].self_attn.layer_idx = 2
+    model.hf.config.num_hidden_layers = 3
+    model.hf.config.layer_types = ["full_attention"] * 3
+    assert attention.head_stats(model, token_ids()).layers == (0, 1, 2)  # another model now
 
 
 def test_other_threads_run_the_model_unobserved(llama):

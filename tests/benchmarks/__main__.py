@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-GROUPS = ("kernels", "record", "samplers", "sweeps", "cluster", "imports", "browser")
+GROUPS = ("kernels", "record", "samplers", "sweeps", "heads", "cluster", "imports", "browser")
 
 
 def main(names: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from workbench.attention.head_stats import HeadStats
 
+Source = Literal["row norm", "spectral norms"]
 TOLERANCE = 1e-4
 """Nats by which a float32 entropy may fall below its bound."""
 
@@ -47,11 +48,13 @@ class EntropyBounds:
 
     layers: tuple[int, ...]
     sigma: NDArray[np.float32]
-    """(L, H, T): the norm of each row's scores around their mean, head scale included."""
+    """(L, H, T): the norm of each row's scores around their mean, head scale included, or a limit of it."""
     entropy: NDArray[np.float32]
     """(L, H, T) nats."""
     bound: NDArray[np.float64]
     """(L, H, T) nats."""
+    source: Source = "row norm"
+    """What `sigma` is from: the row's own scores, or the spectral norms of the weights."""
 
     @property
     def violations(self) -> int:
@@ -60,7 +63,7 @@ class EntropyBounds:
 
     def __repr__(self) -> str:
         rows = int((~np.isnan(self.bound)).sum())
-        return f"EntropyBounds({rows} rows, {self.violations} below their bound)"
+        return f"EntropyBounds({rows} rows by {self.source}, {self.violations} below their bound)"
 
     def to_frame(self) -> pl.DataFrame:
         """A row a head: layer, head, means over its rows of sigma, entropy and bound, and the smallest gap, in nats."""
@@ -73,7 +76,10 @@ class EntropyBounds:
 
 
 def entropy_bounds(stats: HeadStats) -> EntropyBounds:
-    """The bound of every row that means are over, from its own scores' centred norm."""
+    """The bound of every row that means are over, from its own scores' centred norm.
+
+    `spectral_bounds` gives the wider one that the weights alone allow.
+    """
     support = np.maximum(stats.support, 1)[:, None]
     sigma = np.where(stats.used, stats.values("row_norm"), np.float32(np.nan))
     entropy = np.where(stats.used, stats.values("entropy"), np.float32(np.nan))

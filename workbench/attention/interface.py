@@ -78,6 +78,11 @@ def observed(hf: nn.Module, observer: Observer) -> Iterator[None]:
             _OBSERVER.reset(token)
 
 
+def is_observing(observer: Observer) -> bool:
+    """Whether attention calls of this thread are shown to this one now."""
+    return _OBSERVER.get() is observer
+
+
 def usual_setting(hf: Any) -> str:  # noqa: ANN401  -- transformers models answer to more than nn.Module
     """The model's own attention setting, also while it is observed."""
     return str(getattr(hf.config.get_text_config(), _SETTING)).removeprefix(_PREFIX)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
+from torch import nn
 
 from workbench.attention.capture import BLOCK, AttentionCapture
 from workbench.attention.head_stats import HeadStats
@@ -13,12 +17,20 @@ from workbench.attention.running import read_padding, read_tokens, run_observed
 from workbench.errors import AttentionError, ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from workbench.models import LanguageModel
     from workbench.traces import Trace
+
+
+_CALLS: WeakKeyDictionary[nn.Module, dict[int, int]] = WeakKeyDictionary()
+"""By model, and by how many modules it had then: how many attention calls one pass makes."""
+
+
+class _Enough(Exception):  # noqa: N818  -- ends the model's pass early; nothing went wrong
+    """Every attention call has been seen."""
 
 
 def head_stats(
@@ -33,7 +45,8 @@ def head_stats(
 
     The model computes its own output by its usual attention function; beside it the scores of `block` queries at a time
     are made, measured and forgotten, so that memory grows with the length of the text and not with its square. (A model
-    whose own masks are square, under a sliding window, padding or the eager setting, makes those all the same.)
+    whose own masks are square, under a sliding window, padding or the eager setting, makes those all the same.) What
+    comes after the last attention is left out once an earlier text has shown which one that is.
 
     Args:
         model: from `wb.load` or `wb.wrap`.
@@ -55,14 +68,40 @@ def head_stats(
     if not 0 <= skip_rows < attended.sum():
         raise ParameterError(f"skip_rows={skip_rows}: this text has rows to skip from 0 to {attended.sum() - 1}.")
     estimate_memory(model, len(ids), block=block, padded=not attended.all()).check()
-    captured = AttentionCapture(block=block, ids=np.array(ids, np.int32), sink=int(attended.argmax()))
-    run_observed(model, ids, attended, captured)
+    captured = AttentionCapture(block=block)
+    whole = (torch.as_tensor(values)[None] for values in (np.array(ids), attended))
+    captured.follower.read(*whole, size=(1, len(ids)))
+    _run(model, ids, attended, captured)
     rows, support = captured.rows(), captured.support()
     rows[..., ~attended] = np.nan
     support[:, ~attended] = 0
     _check_finite(rows[0], support, captured)
     texts = tuple(model.token_texts(ids))
     return HeadStats(rows, support, captured.layers, tuple(ids), texts, attended, model.name, skip_rows)
+
+
+def _run(model: LanguageModel, ids: Sequence[int], attended: NDArray[np.bool_], captured: AttentionCapture) -> None:
+    """One pass, ended after as many attention calls as an earlier pass of the same modules made."""
+    hf, seen = model.hf, 0
+    modules = sum(1 for _ in hf.modules())
+    enough = _CALLS.get(hf, {}).get(modules)
+
+    def observe(
+        module: nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        mask: torch.Tensor | None,
+        how: Mapping[str, Any],
+    ) -> None:
+        nonlocal seen
+        captured(module, query, key, mask, how)
+        seen += 1
+        if seen == enough:
+            raise _Enough
+
+    with suppress(_Enough):
+        run_observed(model, ids, attended, observe)
+        _CALLS[hf] = {modules: seen}
 
 
 def _check_finite(entropy: NDArray[np.float32], support: NDArray[np.int32], captured: AttentionCapture) -> None:

@@ -80,7 +80,7 @@ def row_statistics(
     Args:
         scores: of one attention call and sequence.
         block: queries whose scores are held at a time.
-        ids: (K,) tokens by key position; without them the two that compare tokens are 0.
+        ids: (K,) tokens by key position; without them the two that compare tokens are NaN.
         sink: The position of the first token.
     """
     seen = scores.seen
@@ -92,6 +92,8 @@ def row_statistics(
         starts, stops = ((ends[first:last] - low).numpy() for ends in (seen.start, seen.stop))
         measured = measure(values, starts, stops, keys.part(first, last, low, low + columns))
         out[:, head : head + heads, first:last] = np.moveaxis(measured, -1, 0)
+    if ids is None:
+        out[[STATISTICS.index(name) for name in ("same_token", "induction")]] = np.nan
     return out
 
 

@@ -9,6 +9,7 @@ import polars as pl
 import typer
 
 import workbench as wb
+from workbench.demo.collapse import HEADING
 from workbench.difficulty.diffadapt import adapt
 from workbench.difficulty.presets import strategies
 
@@ -62,7 +63,9 @@ def main(folder: Annotated[Path, typer.Option(help="Where they go.")] = FOLDER) 
         "demo", held_out(first), samples=STRATEGY_SAMPLES, sampler=strategies(NEW_TOKENS), seed=SEED,
         max_new_tokens=NEW_TOKENS, out=folder / "strategies",
     )  # fmt: skip
-    (folder / "README.md").write_text(card(first, second))
+    path = folder / "README.md"
+    _, heading, heads = (path.read_text() if path.is_file() else "").partition(HEADING)
+    path.write_text(f"{card(first, second)}\n{heading}{heads}".rstrip() + "\n")
     print(card(first, second))
 
 

@@ -20,6 +20,9 @@ class Chart(go.FigureWidget):
     is heard. Nothing here reads a trace's defaults, so they are not taken in.
     """
 
+    # As text: anywidget connects every widget to a file's contents, which then hold it for ever.
+    _esm = str(go.FigureWidget._esm)  # noqa: SLF001
+
     _js2py_traceDeltas = traitlets.Dict(allow_none=True).tag(sync=True, echo_update=False, **custom_serializers)  # noqa: N815
 
     @traitlets.observe("_js2py_traceDeltas")

@@ -7,9 +7,11 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # editors and type checkers take it for True; importing typing for it would cost time
 if TYPE_CHECKING:
+    from widgets.app import Workbench
     from widgets.figures import save_figure
     from widgets.panels import (
         DifficultyPanel,
+        HeadPanel,
         ModelPanel,
         PhasePanel,
         ReflectivePanel,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "DifficultyPanel": "widgets.panels",
+    "HeadPanel": "widgets.panels",
     "ModelPanel": "widgets.panels",
     "PhasePanel": "widgets.panels",
     "ReflectivePanel": "widgets.panels",
@@ -30,11 +33,13 @@ _HOME = {
     "SwitchingPanel": "widgets.panels",
     "TokenStrip": "widgets.strip",
     "TracePanel": "widgets.panels",
+    "Workbench": "widgets.app",
     "save_figure": "widgets.figures",
 }
 
 __all__ = [
     "DifficultyPanel",
+    "HeadPanel",
     "ModelPanel",
     "PhasePanel",
     "ReflectivePanel",
@@ -43,6 +48,7 @@ __all__ = [
     "SwitchingPanel",
     "TokenStrip",
     "TracePanel",
+    "Workbench",
     "save_figure",
 ]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from widgets.controls.closing import close_tree
 from widgets.controls.remembered import recall, remembered
 from widgets.panels.settings_panel import alert
 from workbench.errors import WorkbenchError
@@ -47,7 +48,7 @@ class Page(ipywidgets.VBox):
         else:
             recall(kept(self.panel), self._session.settings.get(self.title, {}))
             self.children = (self.panel,)
-        waiting.close()
+        close_tree(waiting)
 
     def leave(self) -> None:
         """Remember what was set and close the panel, unless it is in the middle of something."""
@@ -66,7 +67,7 @@ class Page(ipywidgets.VBox):
         """Close the panel, whatever it is doing."""
         shown, self.panel, self.children = self.children, None, ()
         for part in shown:
-            part.close()
+            close_tree(part)
 
     def exportable(self) -> Exportable | None:
         """What the panel would export now; None where there is nothing."""

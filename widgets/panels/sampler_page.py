@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from widgets.controls.closing import close_tree
 from widgets.controls.job import Job
 from widgets.panels.page import kept
 from widgets.panels.reflective_panel import ReflectivePanel
@@ -116,7 +117,7 @@ class SamplerPage(ipywidgets.VBox):
         self.children = (self.line,) if panel is None else (self.line, panel)
         self._say("")
         if before is not None:
-            before.close()
+            close_tree(before)
 
     def close(self) -> None:
         """Stop scoring, close the panel and let go of the session."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets
 
+from widgets.controls.closing import close_tree
 from widgets.panels.page import kept
 from widgets.panels.settings_panel import alert
 from workbench.errors import WorkbenchError
@@ -71,10 +72,12 @@ class SweepPage(ipywidgets.VBox):
             self.status.value = alert(str(problem))
             return
         before, self.panel = self.panel, panel
-        self.status.value = "" if sweep.complete else alert("This sweep is not complete yet; its rows so far are shown.")
+        self.status.value = (
+            "" if sweep.complete else alert("Not complete yet; shown are the rows so far.")
+        )
         self.children = (self.line, panel)
         if before is not None:
-            before.close()
+            close_tree(before)
 
     def close(self) -> None:
         """Close the panel and the line."""

@@ -1,0 +1,177 @@
+"""All panels in one workbench, over one session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ipywidgets
+
+from widgets.controls.closing import close_tree
+from widgets.panels.difficulty_panel import DifficultyPanel
+from widgets.panels.gallery_panel import GalleryPanel
+from widgets.panels.heads_panel import HeadPanel
+from widgets.panels.model_panel import ModelPanel
+from widgets.panels.page import Page
+from widgets.panels.phase_panel import PhasePanel
+from widgets.panels.sampler_page import SamplerPage
+from widgets.panels.saved_sessions import SavedSessions
+from widgets.panels.settings_panel import alert
+from widgets.panels.sweep_page import BUNDLED, SweepPage
+from widgets.panels.trace_panel import TracePanel
+from widgets.panels.trace_shelf import TraceShelf
+from widgets.session import Session
+from workbench.attention import training_runs
+from workbench.errors import ParameterError, WorkbenchError
+from workbench.sweeps import open_sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workbench.models import LanguageModel
+    from workbench.sweeps import Sweep
+    from workbench.traces import Trace
+
+STRATEGIES = "strategies"
+"""The bundled sweep that goes with the bundled problems: DiffAdapt's three strategies."""
+
+
+class Workbench(ipywidgets.VBox):
+    """Tabs Model, Trace, Sampler, Think/Answer, Difficulty, Heads and Figures over one session.
+
+    A panel is built when its tab is opened and closed when it is left, with what was set in it remembered; one that is
+    decoding or loading is left to finish. Traces, settings, cursor and kept figures are saved as one goes, in
+    `folder`/session, and offered again when the next workbench opens there.
+
+    Args:
+        model: to begin with; else the tab Model loads one.
+        trace: to begin with.
+        session: to share with panels elsewhere in the notebook; its own where none is given.
+        folder: where traces, exports and the saved session go.
+        autosave: whether the session is saved as one goes.
+    """
+
+    _open = False
+
+    def __init__(
+        self,
+        model: LanguageModel | None = None,
+        *,
+        trace: Trace | None = None,
+        session: Session | None = None,
+        folder: str | Path = "workbench-files",
+        autosave: bool = True,
+    ) -> None:
+        self.session, self._own = session or Session(), session is None
+        for name, value in (("model", model), ("trace", trace)):
+            if value is not None:
+                self.session.set_trait(name, value)
+        self.folder = Path(folder)
+        self.pages = tuple(Page(title, self.session, build) for title, build in self._builders().items())
+        self.tabs = ipywidgets.Tab(self.pages, titles=[page.title for page in self.pages])
+        self._make_top()
+        self.saved = SavedSessions(
+            self.session, self.folder / "session", save=autosave, before=self.remember, restored=self._restored
+        )
+        super().__init__([self.top, self.saved, self.tabs], layout={"width": "100%"})
+        self.add_class("workbench-app")
+        self._open = True
+        self.tabs.selected_index = 0 if self.session.model is None and self.session.trace is None else 1
+        self._turned()
+        self.tabs.observe(lambda _: self._turned(), "selected_index")
+
+    def _builders(self) -> dict[str, Callable[[], ipywidgets.Widget]]:
+        """Title -> what makes the panel of that tab."""
+        session = self.session
+        return {
+            "Model": lambda: ModelPanel(session),
+            "Trace": lambda: TracePanel(session=session),
+            "Sampler": lambda: SamplerPage(session),
+            "Think/Answer": lambda: SweepPage(lambda sweep: PhasePanel(sweep=sweep, session=session)),
+            "Difficulty": lambda: SweepPage(self._difficulty),
+            "Heads": lambda: HeadPanel(session=session, history=training_runs()),
+            "Figures": lambda: GalleryPanel(session, folder=self.folder / "exports"),
+        }
+
+    def _difficulty(self, sweep: Sweep) -> DifficultyPanel:
+        strategies = open_sweep(STRATEGIES) if sweep.folder.name == BUNDLED else None
+        return DifficultyPanel(sweep, strategies=strategies, session=self.session)
+
+    def _make_top(self) -> None:
+        self.shelf = TraceShelf(self.session, folder=self.folder / "traces")
+        self.keep = ipywidgets.Button(
+            description="Keep figure", icon="thumb-tack", layout={"width": "auto"},
+            tooltip="Put the figure on show, with its data and settings, into the tab Figures",
+        )  # fmt: skip
+        self.keep.on_click(lambda _: self.keep_figure())
+        self.kept_words = ipywidgets.HTML()
+        self.top = ipywidgets.HBox(
+            [self.shelf, self.keep, self.kept_words], layout={"flex_flow": "row wrap", "align_items": "center"}
+        )
+
+    def _restored(self) -> None:
+        """Other settings: the open panel takes them on."""
+        self.page.shut()
+        self.page.enter()
+
+    # --- tabs -----------------------------------------------------------------------------------------------------
+
+    @property
+    def page(self) -> Page:
+        """The one in sight."""
+        return self.pages[self.tabs.selected_index or 0]
+
+    def turn_to(self, title: str) -> ipywidgets.Widget | None:
+        """Bring the tab of that title to the front; its panel, or None where that could not be made.
+
+        Raises:
+            ParameterError: there is no such tab.
+        """
+        titles = [page.title for page in self.pages]
+        if title not in titles:
+            raise ParameterError(f"There is no tab {title!r}; there are {', '.join(titles)}.")
+        self.tabs.selected_index = titles.index(title)
+        return self.page.panel
+
+    def remember(self) -> None:
+        """Put what is set in the panels into the session."""
+        for page in self.pages:
+            page.remember()
+
+    def _turned(self) -> None:
+        page = self.page
+        for other in self.pages:
+            if other is not page and other.panel is not None:
+                other.leave()
+        page.enter()
+        self.kept_words.value = ""
+        self.keep.disabled = page.title in ("Model", "Figures")
+
+    # --- figures --------------------------------------------------------------------------------------------------
+
+    def keep_figure(self) -> None:
+        """Keep what the open panel would export now."""
+        try:
+            found = self.page.exportable()
+        except WorkbenchError as problem:
+            self.kept_words.value = alert(str(problem))
+            return
+        if found is None:
+            self.kept_words.value = alert("There is no figure here yet.")
+            return
+        self.session.figures = (*self.session.figures, found)
+        self.kept_words.value = f"kept, {len(self.session.figures)} in Figures"
+
+    # --- end ------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Save, stop what runs, and close all panels; a session of the workbench's own lets go of its models too."""
+        if self._open:
+            self._open = False
+            self.remember()
+            for part in (*self.pages, self.top, self.saved, self.tabs):
+                close_tree(part)
+            if self._own:
+                self.session.model = self.session.second_model = self.session.trace = None
+                self.session.traces = self.session.figures = ()
+        super().close()

@@ -1,6 +1,7 @@
 """Panels: controls, figures, and what happens on a change."""
 
 from widgets.panels.difficulty_panel import DifficultyPanel
+from widgets.panels.heads_panel import HeadPanel
 from widgets.panels.model_panel import ModelPanel
 from widgets.panels.phase_panel import PhasePanel
 from widgets.panels.reflective_panel import ReflectivePanel
@@ -10,6 +11,7 @@ from widgets.panels.trace_panel import TracePanel
 
 __all__ = [
     "DifficultyPanel",
+    "HeadPanel",
     "ModelPanel",
     "PhasePanel",
     "ReflectivePanel",

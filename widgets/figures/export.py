@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import plotly.graph_objects as go
 
 from widgets.figures import embed
+from widgets.figures.pages import document, drawing
 from widgets.figures.renderer import RENDERER
-from widgets.figures.template import CONFIG, FONT, apply_theme
+from widgets.figures.template import FONT, apply_theme
 from workbench.atomic import replacing
 from workbench.errors import ExportError
 
@@ -62,12 +62,12 @@ def save_figure(
         ExportError: an unknown suffix or size, a path that leaves `folder`, a missing folder, a full disk, no browser,
             a figure too large. Nothing is half-written.
     """
-    target = _inside(path, folder)
+    target = inside(path, folder)
     suffix = target.suffix.lower()
     about = dict(meta or {})
     light = apply_theme(go.Figure(fig), "light")
     if suffix == ".html":
-        return _write(target, _page(light, about).encode())
+        return write(target, _page(light, about))
     if suffix not in STATIC:
         raise ExportError(f"{target}: figures are written as {', '.join(STATIC)} or .html; the suffix chooses.")
     width, height, scale = _pixels(size, scale)
@@ -82,8 +82,8 @@ def save_figure(
     }
     data = RENDERER.render(light.to_dict(), options)
     if suffix == ".png":
-        return _write(target, embed.in_png(data, about, dots_per_metre=round(_CSS_DPI * scale / _MM_PER_INCH * 1000)))
-    return _write(target, (embed.in_svg if suffix == ".svg" else embed.in_pdf)(data, about))
+        return write(target, embed.in_png(data, about, dots_per_metre=round(_CSS_DPI * scale / _MM_PER_INCH * 1000)))
+    return write(target, (embed.in_svg if suffix == ".svg" else embed.in_pdf)(data, about))
 
 
 def export_data(
@@ -98,7 +98,7 @@ def export_data(
     Raises:
         ExportError: an unknown suffix, a path that leaves `folder`, a missing folder, a full disk, lists in CSV.
     """
-    target = _inside(path, folder)
+    target = inside(path, folder)
     about = embed.as_json(meta)
     suffix = target.suffix.lower()
     if suffix not in (".csv", ".parquet"):
@@ -119,13 +119,18 @@ def export_settings(settings: Mapping[str, Any], path: str | Path, *, folder: st
     Raises:
         ExportError: another suffix than .json, a path that leaves `folder`, a missing folder, a full disk.
     """
-    target = _inside(path, folder)
+    target = inside(path, folder)
     if target.suffix.lower() != ".json":
         raise ExportError(f"{target}: settings are written as .json.")
-    return _write(target, (json.dumps(dict(settings), default=str, indent=2, ensure_ascii=False) + "\n").encode())
+    return write(target, (json.dumps(dict(settings), default=str, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def _inside(path: str | Path, folder: str | Path | None) -> Path:
+def inside(path: str | Path, folder: str | Path | None) -> Path:
+    """`path`, counted from `folder` where there is one.
+
+    Raises:
+        ExportError: it leaves `folder`.
+    """
     if folder is None:
         return Path(path)
     home = Path(folder).resolve()
@@ -135,7 +140,12 @@ def _inside(path: str | Path, folder: str | Path | None) -> Path:
     return target
 
 
-def _write(target: Path, data: bytes) -> Path:
+def write(target: Path, data: bytes) -> Path:
+    """Put `data` there, whole or not at all.
+
+    Raises:
+        ExportError: a missing folder, one that may not be written to, a full disk.
+    """
     with replacing(target, ExportError) as part:
         part.write_bytes(data)
     return target
@@ -183,27 +193,11 @@ def _refuse_too_large(fig: go.Figure, width: float, height: float) -> None:
         )
 
 
-# What a saved page may do: run what it contains. It can fetch nothing.
-_POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
-
-
-def _page(fig: go.Figure, meta: Mapping[str, Any]) -> str:
-    drawing = fig.to_html(
-        full_html=False,
-        include_plotlyjs=True,  # inlined: the page works offline
-        include_mathjax=False,
-        default_height="420px",
-        config=CONFIG,
-    )
+def _page(fig: go.Figure, meta: Mapping[str, Any]) -> bytes:
     script, table = embed.html_parts(meta)
-    title = html.escape(str(meta.get("title", "Entropy Workbench")))
     style = (
         f"body{{font:14px {FONT};color:#1f2328;background:#fff;margin:1.5em auto;max-width:1100px;padding:0 1em}}"
         "dl{display:grid;grid-template-columns:max-content 1fr;gap:.2em 1em}dt{color:#59636e}"
         "dd{margin:0;overflow-wrap:anywhere}"
     )
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n<style>{style}</style>\n</head>\n'
-        f"<body>\n{drawing}\n{table}\n{script}\n</body>\n</html>\n"
-    )
+    return document(str(meta.get("title", "Entropy Workbench")), style, f"{drawing(fig)}\n{table}\n{script}")

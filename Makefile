@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: lab test bench lint clean
+.PHONY: lab test bench pictures lint clean
 
 # The stamp is newer than what it was made from, or the environment is made again.
 .venv/installed: pyproject.toml constraints.txt
@@ -25,6 +25,9 @@ test: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m tests.benchmarks
+
+pictures: .venv/installed
+	$(BIN)/python -m tests.browser.pictures
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from nbclient import NotebookClient
 from tests.notebooks_are_clean import NOTEBOOKS, faults
 
 SECONDS = 60
+LARGEST = 300_000  # bytes of an executed notebook without widget state
 # A kernel without a way out: every connection beyond this machine fails at once.
 OFFLINE = """
 import socket
@@ -38,6 +39,8 @@ def test_it_runs_offline_in_under_a_minute(path, tmp_path):
     )
     assert "Warning" not in printed
     assert "Traceback" not in printed
+    notebook.metadata.pop("widgets", None)
+    assert len(nbformat.writes(notebook)) < LARGEST, "outputs are no place for what widgets show"
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

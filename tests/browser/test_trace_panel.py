@@ -1,22 +1,37 @@
-"""The trace panel in JupyterLab, on the start notebook and the bundled model."""
+"""The trace panel in JupyterLab, on the bundled model."""
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 pytestmark = pytest.mark.browser
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+CELLS = (
+    """
+import workbench as wb
+from widgets import TracePanel
+
+model = wb.load("demo")
+question = (
+    "Mia has 14 apples. She buys 9 more. Then there are 3 times as many. She gives away 20. How many apples are left?"
+)
+trace = wb.record(model, question, seed=1)
+trace
+""",
+    """
+panel = TracePanel(trace, model=model)
+panel
+""",
+)
 CURSOR = "[t for t in panel.chart.figure.data if t.meta == 'cursor'][0].x"
 
 
 @pytest.fixture
 def start(notebook):
-    """The start notebook, run, with its panel in sight."""
-    notebook.open(NOTEBOOKS / "start_here.ipynb")
+    """A panel of a recorded answer in sight."""
+    notebook.open(CELLS)
     notebook.run_all(timeout=120)
     return show_panel(notebook)
 

@@ -64,15 +64,17 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
             return
         before, self._shown = update_figure(self._shown, self._since, self._layout_since), self._build()
         self._since, self._layout_since = {}, {}
-        kinds = [[trace.type for trace in figure.data] for figure in (before, self._shown)]
+        same = [trace.type for trace in before.data] == [trace.type for trace in self._shown.data]
+        earlier = len(self.figure.data)
+        if not same:  # the new marks before their axes: plotly cannot lay out an axis that nothing is on
+            self.figure.add_traces(self._shown.data)
         with self.figure.batch_update():
-            if kinds[0] == kinds[1]:
+            if same:
                 for old, new, live in zip(before.data, self._shown.data, self.figure.data, strict=True):
                     _change(live, old.to_plotly_json(), new.to_plotly_json())
             _change(self.figure.layout, before.layout.to_plotly_json(), self._shown.layout.to_plotly_json())
-        if kinds[0] != kinds[1]:
-            self.figure.data = ()
-            self.figure.add_traces(self._shown.data)
+        if not same:
+            self.figure.data = self.figure.data[earlier:]
             if self._connect is not None:
                 self._connect(self.figure)
 

@@ -49,9 +49,11 @@ class GalleryPanel(ipywidgets.VBox):
         self._make_list()
         self._make_preview()
         self.export_bar = GalleryExports(lambda: self.session.figures, folder)
-        self.empty = ipywidgets.HTML(f'<div style="line-height:1.6;max-width:640px;padding:24px 8px">{_EMPTY}</div>')
+        words = ipywidgets.HTML(f'<div style="line-height:1.6;max-width:640px">{_EMPTY}</div>')
+        self.undo_row = ipywidgets.HBox([self.undo])  # the same button: the last figure removed comes back, too
+        self.empty = ipywidgets.VBox([words, self.undo_row], layout={"padding": "24px 8px"})
         self.body = ipywidgets.HBox([self.left, self.right], layout={"width": "100%"})
-        super().__init__([self.theme, self.empty, self.body, self.undo_row, self.export_bar], layout={"width": "100%"})
+        super().__init__([self.theme, self.empty, self.body, self.export_bar], layout={"width": "100%"})
         self.add_class("workbench-panel")
         self.add_class("workbench-gallery")
         self._connected = True
@@ -75,11 +77,9 @@ class GalleryPanel(ipywidgets.VBox):
         self.undo = _button("Undo remove", "Put the figure removed last back in its place", "undo", self.bring_back)
         row = {"flex_flow": "row wrap"}
         self.left = ipywidgets.VBox(
-            [self.list, self.name, ipywidgets.HBox([self.up, self.down, self.remove], layout=row)],
+            [self.list, self.name, ipywidgets.HBox([self.up, self.down, self.remove, self.undo], layout=row)],
             layout={"flex": "0 0 300px", "width": "300px", "margin": "0 12px 0 0"},
         )
-        # a row of its own: it is still there when the last figure has been removed
-        self.undo_row = ipywidgets.HBox([self.undo])
 
     def _make_preview(self) -> None:
         self.theme = Theme()
@@ -193,18 +193,16 @@ class GalleryPanel(ipywidgets.VBox):
             return
         words = [f"<b>{escape(item.name)}</b>", escape(caption(item.settings)), f"{len(item.data):,} rows of data"]
         when = kept_at(item)
-        words += [f"kept {when}"] * bool(when) + [f"files <code>{escape(file_stem(item.name))}.…</code>"]
+        words += [f"kept {when}"] * bool(when)
+        if (stem := file_stem(item.name)) != item.name:
+            words.append(f"its files are called <code>{escape(stem)}</code>")
         self.about.value = " · ".join(word for word in words if word)
         self._preview()
 
     def _preview(self) -> None:
-        item, live = self.chosen, self.tabs.box("figure").figure
-        if item is None:
-            return
-        if live is not None and [mark.type for mark in live.data] != [mark.type for mark in item.figure.data]:
-            live.data = ()  # plotly would first lay the axes of this figure out with the marks of the one before
-        self.tabs.refresh()
-        self._fit()
+        if self.chosen is not None:
+            self.tabs.refresh()
+            self._fit()
 
     def _draw(self) -> go.Figure:
         """The chosen figure in the theme that is on."""
@@ -232,7 +230,7 @@ class GalleryPanel(ipywidgets.VBox):
         if self._connected:
             self._connected = False
             self.session.unobserve(self._figures_changed, "figures")
-            rows = (*self.left.children[2].children, *self.left.children, self.undo, *self.right.children)
+            rows = (*self.left.children[2].children, *self.left.children, *self.right.children, *self.empty.children)
             for part in (*rows, self.left, self.right, *self.children):
                 part.close()
         super().close()

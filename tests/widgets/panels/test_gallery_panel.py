@@ -58,7 +58,7 @@ def files(panel):
 def test_with_nothing_kept_it_says_how_to_keep_a_figure_and_follows_the_first(tmp_path):
     session = Session()
     panel = GalleryPanel(session, tmp_path)
-    assert "Keep figure" in panel.empty.value
+    assert "Keep figure" in panel.empty.children[0].value
     assert panel.empty.layout.display is None
     assert panel.body.layout.display == panel.export_bar.layout.display == "none"
     assert panel.tabs.box("figure").figure is None  # no plotly before there is a figure

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 POINTS = 1500
 """Rows drawn at most: so many of the chosen head, of all others, and of those below their bound."""
 _SHARES = (0.0, 0.1, 0.4)  # of the text, where rows begin to see some and many keys
+_LOOKED_AT = 100_000  # rows among which those to draw are chosen
 _MOST_DECADES = 4  # on a log scale up to which there is room for more than its powers of ten
 _AXES = {
     "row norm": "σ: norm of a row's centred scores",
@@ -70,33 +71,37 @@ class _Rows:
 
     @cached_property
     def others(self) -> Indices:
-        rest = np.setdiff1d(self.known, np.concatenate([self.mine, self.below]), assume_unique=True)
-        return thinned(self.sigma, self.entropy, rest, POINTS)
+        apart = np.zeros(self.bound.shape, np.bool_)
+        apart[self.mine] = apart[self.below] = True
+        rest = self.known[~apart[self.known]]
+        return thinned(self.sigma, self.entropy, _even(rest, _LOOKED_AT), POINTS)
 
-    @property
+    @cached_property
     def drawn(self) -> list[Indices]:
         """The chosen head's, the others, those below their bound; each at most `POINTS`, the same every time."""
         mine = np.setdiff1d(self.mine, self.below, assume_unique=True)
-        return [_even(mine), self.others, _even(self.below)]
+        return [_even(mine, POINTS), self.others, _even(self.below, POINTS)]
 
-    def group(self, rows: Indices) -> NDArray[np.int64]:
-        """Of each row, 0, 1 or 2: whether it stands where rows see few, some or many keys."""
-        tokens = self.bounds.bound.shape[-1]
-        return np.searchsorted(np.array(_SHARES[1:]) * tokens, rows % tokens, side="right")
+    def group(self, tokens: Indices) -> Indices:
+        """Of rows at these tokens, 0, 1 or 2: whether they see few, some or many keys."""
+        starts = np.array(_SHARES[1:]) * self.bounds.bound.shape[-1]
+        return np.asarray(np.searchsorted(starts, tokens, side="right"), np.int64)
 
     def fewest_keys(self, group: int) -> int | None:
         """The fewest keys that a row of a group sees; None where no bound tells."""
-        rows = self.known[(self.group(self.known) == group) & (self.bound[self.known] > 0)]
-        if not len(rows):
+        telling = self.bounds.bound > 0  # (L, H, T)
+        tokens = np.flatnonzero(telling.any(axis=(0, 1)))
+        tokens = tokens[self.group(tokens) == group]
+        if not len(tokens):
             return None
-        tokens = self.bounds.bound.shape[-1]
-        first = rows[rows % tokens == (rows % tokens).min()]
-        return int(keys_of(self.sigma[first], self.bound[first], tokens).min())
+        at = telling[..., tokens[0]]
+        sigma, bound = (part[..., tokens[0]][at] for part in (self.bounds.sigma, self.bounds.bound))
+        return int(keys_of(sigma.astype(np.float64), bound, telling.shape[-1]).min())
 
 
-def _even(rows: Indices) -> Indices:
-    """`POINTS` of the rows at most, at even steps."""
-    return rows[np.linspace(0, len(rows) - 1, min(len(rows), POINTS)).astype(np.int64)]
+def _even(rows: Indices, most: int) -> Indices:
+    """So many of the rows at most, at even steps."""
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(np.int64)]
 
 
 def keys_of(sigma: Floats, bound: Floats, most: int) -> NDArray[np.int64]:
@@ -168,9 +173,10 @@ def _marks(rows: _Rows) -> Updates:
         ("head_row", others, "other heads" if len(mine) else "rows"),
         ("head_row_chosen", mine, label),
     ):
-        last = max(rows.group(points), default=-1)  # one mark in the legend stands for the three groups
+        groups = rows.group(points % rows.bounds.bound.shape[-1])
+        last = max(groups, default=-1)  # its mark stands for all three in the legend
         for k in range(len(_SHARES)):
-            own = points[rows.group(points) == k]
+            own = points[groups == k]
             made[f"{role}:{k}"] = {**_points(rows, own), "name": name, "showlegend": bool(k == last)}
     words = f"below their bound: {thousands(len(rows.below))}"
     return made | {"head_row_below": _points(rows, below) | {"name": words, "showlegend": bool(len(below))}}
@@ -194,4 +200,4 @@ def _curve(rows: _Rows, group: int) -> dict[str, Any]:
         return {**fixed, "x": [], "y": [], "name": ""}
     low, high = _ends(rows)
     x = np.linspace(0, high, 161) if rows.bounds.source == "row norm" else np.geomspace(low, high, 161)
-    return {**fixed, "x": x, "y": entropy_bound(x, keys), "name": f"bound, {thousands(keys)} keys or more"}
+    return {**fixed, "x": x, "y": entropy_bound(x, keys), "name": f"bound, {thousands(keys)}+ keys"}

@@ -87,7 +87,7 @@ def head_heatmap(
         "ticklabelstandoff": 4,
         "fixedrange": True,
     }
-    at, heads = np.arange(0, len(layers), step_of(len(layers), _MOST_TICKS)), shown.shape[1]
+    at, heads = list(range(0, len(layers), step_of(len(layers), _MOST_TICKS))), shown.shape[1]
     fig.update_layout(
         hovermode="closest",
         hoverdistance=-1,  # the nearest point, however far: the whole cell answers
@@ -102,7 +102,7 @@ def head_heatmap(
         },
         yaxis={
             **axis, "title": {"text": "layer"}, "range": [-0.5, max(len(layers), 1) - 0.5],
-            "tickvals": at.tolist(), "ticktext": [str(layers[row]) for row in at],
+            "tickvals": at, "ticktext": [str(layers[row]) for row in at],
         },
     )  # fmt: skip
     return fig
@@ -168,7 +168,8 @@ def _heatmap(
 
 def _written(shown: Floats) -> bool:
     """Whether the cells are large enough for numbers."""
-    return shown.shape[0] <= _MOST_WRITTEN[0] and shown.shape[1] <= _MOST_WRITTEN[1]
+    layers, heads = shown.shape
+    return bool(layers <= _MOST_WRITTEN[0] and heads <= _MOST_WRITTEN[1])
 
 
 def _places(where: NDArray[np.bool_], words: str, shape: tuple[int, ...], *, beside: bool) -> dict[str, Any]:
@@ -190,13 +191,15 @@ def _cell(shape: tuple[int, ...]) -> float:
 
 
 def _frame(chosen: tuple[int, int] | None, layers: Sequence[int], shape: tuple[int, ...]) -> dict[str, Any]:
-    """Around a cell; around its neighbourhood where cells are small."""
+    """Around a cell; where cells are small, wide enough to leave it in sight."""
     if chosen is None or chosen[0] not in layers or not 0 <= chosen[1] < shape[1]:
         return {"x": [], "y": []}
     row, head = list(layers).index(chosen[0]), chosen[1]
-    half = 0.5 if _cell(shape) >= _SMALL else 1.0
-    across, up = np.array([-1, 1, 1, -1, -1]) * half, np.array([-1, -1, 1, 1, -1]) * half
-    return {"x": head + across, "y": row + up}
+    wide, high = max(0.5, _SMALL / 2 * shape[1] / _WIDTH), max(0.5, _SMALL / 2 * shape[0] / _HEIGHT)
+    return {
+        "x": [head - wide, head + wide, head + wide, head - wide, head - wide],
+        "y": [row - high, row - high, row + high, row + high, row - high],
+    }
 
 
 def _pointer(values: Floats, other: ArrayLike | None, layers: Sequence[int], name: str) -> go.Scatter:

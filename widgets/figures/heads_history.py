@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from widgets.figures.heads_style import SHADES, STATISTICS, head_styles
-from widgets.figures.series import Window, line, message, noted, shown
+from widgets.figures.series import Window, line, message
 from widgets.figures.template import Theme, annotation_style, palette, template, trace_style
 from widgets.figures.text import safe
 
@@ -28,7 +28,7 @@ _GAP = 0.05  # between two runs, as a share of the width
 _SPLIT = 0.58, 0.68  # top of the lower row, bottom of the upper
 _WIDE = 20.0  # largest loss over the smallest from which a log scale shows more
 _HEADING = 90  # letters of all runs' names together that fit above
-_SIDE = 22  # letters of an axis title that fit beside a row
+_SIDE = 17  # letters of an axis title that fit beside a row
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class _Runs:
     @property
     def logarithmic(self) -> bool:
         """Whether the losses are so far apart that only a log scale shows all."""
-        low, high = self.losses["loss"].min(), self.losses["loss"].max()
-        return self.loss_known and low > 0 and high > _WIDE * low
+        known = self.losses["loss"].drop_nulls().to_numpy()
+        return bool(len(known) and known.min() > 0 and known.max() > _WIDE * known.min())
 
 
 def history_figure(
@@ -120,7 +120,7 @@ def _add_lines(fig: go.Figure, at: int, name: str, drawn: _Runs, theme: Theme) -
     """One column: the loss, and a line for each layer that is drawn."""
     styles, first = head_styles(palette(theme)), at == 0
     told = "step %{x}<br>training loss %{y:.4f} nats a token<extra></extra>"
-    loss = {"name": "training loss", "legendgroup": "loss", "showlegend": first, "hovertemplate": told}
+    loss = {"name": "training loss", "showlegend": False, "hovertemplate": told}
     made = _line(drawn.losses.filter(run=name), "loss")
     place = {"xaxis": _axis("x", at), "yaxis": _y("upper", at)}
     fig.add_trace(go.Scatter(meta="head_loss", **loss, **place, **styles["head_loss"]).update(made))
@@ -128,7 +128,7 @@ def _add_lines(fig: go.Figure, at: int, name: str, drawn: _Runs, theme: Theme) -
     for layer, rank in zip(drawn.drawn, ranks(len(drawn.drawn)), strict=True):
         role = f"head_layer:{rank}"
         told = f"<b>layer {layer}</b>, mean over its heads<br>step %{{x}}<br>{words}: %{{y:.4f}}<extra></extra>"
-        own = {"name": f"layer {layer}", "legendgroup": role, "showlegend": first, "hovertemplate": told}
+        own = {"name": str(layer), "legendgroup": role, "showlegend": first, "hovertemplate": told}
         place = {"xaxis": _axis("x", at), "yaxis": _y("lower", at)}
         made = _line(drawn.values.filter(run=name, layer=layer), "value")
         fig.add_trace(go.Scatter(meta=role, **own, **place, **styles[role]).update(made))
@@ -145,7 +145,7 @@ def _layout(drawn: _Runs, theme: Theme) -> dict[str, Any]:
     layout: dict[str, Any] = {
         "hovermode": "closest",
         "margin": {"t": 62, "r": 12},
-        "legend": {"y": 1.12, "font": {"size": 11}},
+        "legend": {"y": 1.12, "font": {"size": 11}, "title": {"text": _legend_title(drawn)}},
         "annotations": [],
     }
     if drawn.history.frame.is_empty() or not drawn.names:
@@ -162,20 +162,25 @@ def _layout(drawn: _Runs, theme: Theme) -> dict[str, Any]:
     return layout
 
 
+def _legend_title(drawn: _Runs) -> str:
+    few, every = len(drawn.drawn), len(drawn.layers)
+    return f"layer ({few} of {every} shown):  " if few < every else "layer:  "
+
+
 def _axes(drawn: _Runs, at: int, domain: list[float]) -> dict[str, Any]:
     """The axes of one column; the first has the titles, the others follow its ranges."""
     lower, upper, x = _y("lower", at), _y("upper", at), _axis("x", at)
     titles = {"lower": "", "upper": ""}
     if at == 0:
         words = f"mean {STATISTICS.get(drawn.column, safe(drawn.column))}"
-        titles = {"lower": "<br>".join(textwrap.wrap(words, _SIDE)), "upper": "loss<br>(nats/token)"}
-        titles["upper"] += "<br>log scale" if drawn.logarithmic else ""
+        loss = "loss<br>(nats, log)" if drawn.logarithmic else "loss<br>(nats)"
+        titles = {"lower": "<br>".join(textwrap.wrap(words, _SIDE)), "upper": loss}
     common = {"anchor": x, "showticklabels": at == 0, "nticks": 5}
     titled = {row: {"text": words, "font": {"size": 11}} for row, words in titles.items()}
     made = {
         x: {
             "domain": domain, "anchor": lower, "nticks": 6, **({} if at == 0 else {"matches": "x"}),
-            "title": {"text": noted("training step", [shown(len(drawn.drawn), len(drawn.layers), "layers")])},
+            "title": {"text": "training step"},
         },
         lower: {
             **common, "domain": [0, _SPLIT[0] if drawn.loss_known else 1], "rangemode": "tozero",
@@ -183,7 +188,7 @@ def _axes(drawn: _Runs, at: int, domain: list[float]) -> dict[str, Any]:
         },
         upper: {
             **common, "domain": [_SPLIT[1], 1], "visible": drawn.loss_known, "title": titled["upper"],
-            "type": "log" if drawn.logarithmic else "linear",
+            **({"type": "log", "dtick": 1} if drawn.logarithmic else {"type": "linear"}),
             **({} if at == 0 else {"matches": _y("upper", 0)}),
         },
     }  # fmt: skip

@@ -51,7 +51,7 @@ def pattern_figure(pattern: Pattern, *, root: bool = True, theme: Theme = "light
         hovertemplate="query %{y}<br>key %{x}<br>weight %{customdata:.4f}<extra></extra>",
     ).update(head_styles(palette(theme))["head_pattern"])  # fmt: skip
     fig = go.Figure(cells, layout={"template": template(theme)})
-    across, down = (names[:: step_of(len(names), most)] for most in (_MOST_ACROSS, _MOST_DOWN))
+    across, down = (_ticks(names, pattern.start, most) for most in (_MOST_ACROSS, _MOST_DOWN))
     fig.update_layout(
         margin={"t": 16, "r": 8},
         xaxis={
@@ -64,6 +64,12 @@ def pattern_figure(pattern: Pattern, *, root: bool = True, theme: Theme = "light
         },
     )  # fmt: skip
     return fig
+
+
+def _ticks(names: list[str], start: int, most: int) -> list[str]:
+    """The names beside an axis, at round positions."""
+    step = step_of(len(names), most)
+    return names[-start % step :: step] or names[:1]
 
 
 def _is_causal(weights: np.ndarray) -> bool:

@@ -34,7 +34,7 @@ class _Rows:
 
     @cached_property
     def support(self) -> Floats:
-        return self.stats.support[self.stats.layers.index(self.layer)].astype(np.float64)
+        return np.asarray(self.stats.support[self.stats.layers.index(self.layer)], np.float64)
 
     @cached_property
     def unit(self) -> Floats:
@@ -128,13 +128,13 @@ def _marks(rows: _Rows) -> dict[str, dict[str, Any]]:
     kept = rows.window.chosen(rows.entropy)
     share = f"{thousands(len(rows.collapsed))} of {thousands(len(rows.counted))} rows"
     low = rows.window.reduced(rows.collapsed, rows.entropy)
-    mean = float(rows.entropy[rows.stats.used].mean()) if rows.normalizer == "none" else _mean(rows)
+    mean = rows.stats.entropy_over(rows.normalizer)[rows.stats.layers.index(rows.layer), rows.head]
     first = np.flatnonzero(rows.stats.used)
     skipped = [] if rows.stats.skip_rows == 0 else [-0.5, first[0] - 0.5, first[0] - 0.5, -0.5]
     return {
         "head_skipped": {
             "x": skipped, "y": [0, 0, 1, 1] if skipped else [], "yaxis": "y2", "mode": "lines", "fill": "toself",
-            "name": f"first {rows.stats.skip_rows} left out of means", "showlegend": bool(rows.stats.skip_rows),
+            "name": f"first {rows.stats.skip_rows} not in means", "showlegend": bool(rows.stats.skip_rows),
         },
         "head_ceiling": {
             **line(x, rows.ceiling, rows.window.chosen(rows.ceiling)), "mode": "lines",
@@ -152,11 +152,6 @@ def _marks(rows: _Rows) -> dict[str, dict[str, Any]]:
             "x": x[low], "y": rows.entropy[low], "mode": "markers", "showlegend": False, "cliponaxis": False,
         },
     }  # fmt: skip
-
-
-def _mean(rows: _Rows) -> float:
-    at = rows.stats.layers.index(rows.layer)
-    return float(rows.stats.entropy_over(rows.normalizer)[at, rows.head])
 
 
 def _pointer(rows: _Rows) -> go.Scatter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from plotly.colors import sample_colorscale
 
 from widgets.figures.palette import PALETTE, faded
@@ -34,7 +35,7 @@ NORMALIZED = {"support": "entropy / ln support", "length": "entropy / ln T", "no
 """Normaliser -> what an axis calls a row's entropy."""
 
 _DASHES = ("solid", "longdashdot", "dash", "8px 3px 2px 3px", "longdash", "dashdot", "2px 6px", "dot")
-_LINE_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "x", "star", "pentagon")
+LAYER_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "x", "star", "pentagon")
 # on cells of any colour, in both themes: white inside, dark around
 _ON_CELL = {"color": "#ffffff", "line": {"color": "#1f2328", "width": 1}}
 
@@ -66,8 +67,8 @@ def head_styles(colours: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "head_row_below": {"marker": {"color": low, "symbol": "x", "size": 9, "line": {"color": back, "width": 0.8}}},
         "head_alike": {"colorscale": SEQUENTIAL, "reversescale": True},
         "head_twins": _on_cells("circle"),
-        "head_effective": {"marker": {"color": faded(chosen, 0.55), "line": {"color": chosen, "width": 1}}},
-        "head_all": {"marker": {"color": "rgba(0,0,0,0)", "line": {"color": muted, "width": 1}}},
+        "head_effective": {"marker": {"color": chosen, "line": {"width": 0}}},
+        "head_all": {"marker": {"color": faded(muted, 0.2), "line": {"width": 0}}},
         "head_places": {"marker": {"colorscale": SEQUENTIAL, "line": {"color": ink, "width": 1}}},
         "head_loss": {"line": {"color": ink, "width": 1.8}},
         **_bin_styles(colours),
@@ -117,7 +118,7 @@ def _layer_line(rank: int, back: str) -> dict[str, Any]:
     colour = layer_shades(back)[rank]
     return {
         "line": {"color": colour, "width": 2.2, "dash": _DASHES[rank]},
-        "marker": {"color": colour, "symbol": _LINE_SYMBOLS[rank], "size": 7},
+        "marker": {"color": colour, "symbol": LAYER_SYMBOLS[rank], "size": 7},
     }
 
 
@@ -129,5 +130,7 @@ def layer_shades(back: str) -> list[str]:
 
 
 def step_of(count: int, most: int) -> int:
-    """Every how many of `count` ticks to draw so that at most `most` are."""
-    return max(-(-count // most), 1)
+    """Every how many of `count` ticks to draw so that at most about `most` are: 1, 2 or 5 of a power of ten."""
+    least = max(count / most, 1)
+    decade = 10 ** int(np.log10(least))
+    return int(next(step * decade for step in (1, 2, 5, 10) if step * decade >= least))

@@ -7,6 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from widgets.figures.difficulty_style import difficulty_styles, region_style
+from widgets.figures.heads_style import head_styles
 from widgets.figures.palette import Theme, faded, palette
 from widgets.figures.phase_styles import phase_styles
 
@@ -80,6 +81,7 @@ def trace_style(role: str, theme: Theme) -> dict[str, Any]:
     back = colours["background"]
     styles: dict[str, dict[str, Any]] = {
         **difficulty_styles(colours),
+        **head_styles(colours),
         **phase_styles(colours),
         "raw": {"line": {"color": colours["raw"], "width": 1}},
         "isolated": {"marker": {"color": colours["raw"], "size": 5, "symbol": "circle"}},

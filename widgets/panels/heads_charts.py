@@ -55,7 +55,11 @@ class HeadCharts:
         texts: bool,
     ) -> None:
         self._scene = scene
-        self.pattern, self.bounds, self.twins = (kind(scene, redraw) for kind in (PatternTab, BoundsTab, TwinsTab))
+        self.pattern, self.bounds, self.twins = (
+            PatternTab(scene, redraw),
+            BoundsTab(scene, redraw),
+            TwinsTab(scene, redraw),
+        )
         self.training = None if history is None else TrainingTab(history, scene, stepped)
         self.compare = CompareTab(scene, model, redraw, history)
         of_text = [

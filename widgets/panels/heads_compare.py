@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import polars as pl
 
+from widgets.controls.closing import close_tree
 from widgets.figures.heads_heatmap import head_heatmap
 from widgets.panels.heads_grid import STATISTICS, HeadGrid
 from widgets.panels.heads_measure import MeasureBar
@@ -132,4 +133,4 @@ class CompareTab:
     def close(self) -> None:
         """Stop what runs, close the controls."""
         for part in (self.bar, *([self.steps] if self.steps else []), self.other, self.words, self.above):
-            part.close()
+            close_tree(part)  # one of the first two is in no box at the moment

@@ -23,7 +23,8 @@ class HeadData:
     """
 
     def __init__(self, session: Session, stats: HeadStats | None) -> None:
-        self._session, self._by = session, None
+        self._session = session
+        self._by: LanguageModel | None = None
         self.stats = stats
         self.means = stats
         """The same with the view's first rows left out."""

@@ -46,7 +46,7 @@ class HeadGrid:
     @classmethod
     def of_stats(cls, stats: HeadStats, view: HeadView, of: str) -> HeadGrid:
         """Of one text; `stats` leaves out the view's rows already."""
-        share = stats.collapsed(view.collapse_cut, normalizer=view.normalizer)  # type: ignore[arg-type]  -- a Choice
+        share = stats.collapsed(view.collapse_cut, normalizer=view.normalizer)
         there = ~np.isnan(stats.entropy)
         column = pl.Series("collapsed", share[there]).fill_nan(None)
         return cls(stats.to_frame().with_columns(column), of)
@@ -64,7 +64,7 @@ class HeadGrid:
     def values(self, column: str) -> NDArray[np.float64]:
         """(L, H) one column; NaN where there is no such head or no value."""
         at = np.searchsorted(self.layers, self.frame["layer"].to_numpy())
-        found = np.full((len(self.layers), int(self.frame["head"].max() or 0) + 1), np.nan)
+        found = np.full((len(self.layers), max(map(max, self.heads.values()), default=0) + 1), np.nan)
         found[at, self.frame["head"].to_numpy()] = self.frame[column].cast(pl.Float64).fill_null(np.nan).to_numpy()
         return found
 
@@ -75,7 +75,7 @@ class HeadGrid:
     def bins(self, view: HeadView) -> EntropyBins:
         """The heads by share of the largest entropy."""
         of_heads: Any = self  # of statistics it takes the layers and this entropy, which is here as well
-        return entropy_bins(of_heads, normalizer=view.bin_normalizer, edges=view.edges)  # type: ignore[arg-type]
+        return entropy_bins(of_heads, normalizer=view.bin_normalizer, edges=view.edges)
 
     def marks(self, view: HeadView) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """(L, H) which heads are collapsed, and which overloaded."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from widgets.controls.job import Job, loop_caller
+from widgets.controls.problems import problem_words
 from widgets.panels.heads_background import StoppedError, watched
 from widgets.panels.settings_panel import alert
 from workbench.attention import estimate_memory, head_stats
@@ -148,8 +149,7 @@ class MeasureBar(ipywidgets.HBox):
         if isinstance(problem, StoppedError):
             self._say("Stopped: what was on show stays.")
             return
-        name = "" if isinstance(problem, WorkbenchError) else f"{type(problem).__name__}: "
-        self.status.value = alert(f"{name}{problem}")
+        self.status.value = alert(problem_words(problem))
 
     def _busy(self, *, on: bool) -> None:
         self.measure.disabled, self.stop.disabled = on, not on

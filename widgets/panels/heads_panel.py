@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from widgets.controls.closing import lay_out
 from widgets.controls.export_bar import Exportable, ExportBar
 from widgets.controls.settings_sliders import SettingsSliders
 from widgets.controls.soon import Soon
@@ -15,23 +16,21 @@ from widgets.figures.heads_heatmap import head_heatmap
 from widgets.panels.chart_tabs import ChartTabs
 from widgets.panels.heads_charts import HeadCharts
 from widgets.panels.heads_data import HeadData
+from widgets.panels.heads_following import Following
 from widgets.panels.heads_grid import STATISTICS, HeadGrid, colour_range
-from widgets.panels.heads_keys import Seen
 from widgets.panels.heads_map import TRAINING, HeadMap
-from widgets.panels.heads_measure import MeasureBar
 from widgets.panels.heads_scene import HeadScene, said_figure
 from widgets.panels.heads_settings import OF_ROWS, HeadView
 from widgets.panels.heads_strip import HeadStrip
 from widgets.panels.heads_training import history_of
-from widgets.panels.heads_words import STYLE, grid_words, head_words
-from widgets.panels.settings_panel import alert
+from widgets.panels.heads_words import Readout, grid_words, head_words
 from widgets.session import Session
 from workbench.attention import HeadStats
 from workbench.errors import ParameterError, WorkbenchError
 from workbench.traces import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import plotly.graph_objects as go
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from workbench.attention import HeadHistory
     from workbench.models import LanguageModel
 
+_NOTHING = "Type a text and press Measure, or record a trace, to see the heads of the model."
 _FOLLOWS = "the heatmap follows the step slider"
 _COLUMNS = {"display": "grid", "grid_template_rows": "repeat(3, auto)", "grid_auto_flow": "column",
             "grid_auto_columns": "minmax(0, 1fr)", "grid_gap": "0 12px"}  # fmt: skip
@@ -82,14 +82,14 @@ class HeadPanel(ipywidgets.VBox):
         self.data = HeadData(self.session, stats)
         self.grid: HeadGrid | None = None
         """What the heatmap shows."""
-        self._due, self._problem = False, ""
+        self._problem = ""
         self._striped: object = None
         self._drawing = threading.RLock()  # where no event loop runs, results come from threads of their own
         self._soon, self._cursor_soon = Soon(self._recompute), Soon(self._follow_cursor)
         self._make_parts(texts=any(one is not None for one in (text, model, session, stats)) or history is None)
         super().__init__(
             [
-                self.theme, self.seen, self.bar, self.words, self.line, ipywidgets.HBox([self.map, self.tabs]),
+                self.theme, self.seen, self.bar, self.readout, ipywidgets.HBox([self.map, self.tabs]),
                 self.strip, self.view, self.bottom,
             ],
             layout={"width": "100%"},
@@ -97,31 +97,31 @@ class HeadPanel(ipywidgets.VBox):
         self.add_class("workbench-panel")
         self.add_class("workbench-heads")
         self._connect()
-        self._begin(text)
+        self.following.begin(text, known=stats is not None)
+        self._recompute()
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
     def _make_parts(self, *, texts: bool) -> None:
-        self.theme, self.seen = Theme(), Seen()
-        self.bar = MeasureBar(lambda: self.session.model, self._measured)
-        self.words = ipywidgets.HTML(layout={"min_height": "22px"})
-        self.head_words = ipywidgets.HTML(layout={"flex": "1 1 auto", "min_width": "0"})
+        self.theme = Theme()
+        self.following = Following(self.session, self._measured, self._model_changed)
+        self.bar, self.seen = self.following.bar, self.following.seen
         self.strip = HeadStrip(self.session, self._cursor_soon_ask)
         self.view: SettingsSliders[HeadView] = SettingsSliders(
             HeadView(), self._soon.ask, presets={"Defaults": (HeadView(), "Bins of arXiv 2501.03489, ε of 2410.10781")},
             unused=lambda _: () if texts else OF_ROWS,
         )  # fmt: skip
-        self.view.layout = ipywidgets.Layout(**_COLUMNS)
+        lay_out(self.view, **_COLUMNS)
         self.map = HeadMap(self._draw_map, self._soon.ask, training=self.history is not None and texts)
-        self.line = ipywidgets.HBox([self.map.choice, self.head_words], layout={"align_items": "center"})
-        self.map.layout = ipywidgets.Layout(flex="0 0 400px", width="400px", margin="0 8px 0 0")
+        self.readout = Readout(self.map.choice)
+        lay_out(self.map, flex="0 0 400px", width="400px", margin="0 8px 0 0")
         self.charts = HeadCharts(
             self._scene, self._redraw, self._stepped, self.map.choose,
             pointed=lambda token: self.strip.set_trait("cursor", token), model=lambda: self.data.model,
             history=self.history, texts=texts,
         )  # fmt: skip
         self.tabs = ChartTabs(self.charts.tabs)
-        self.tabs.layout = ipywidgets.Layout(flex="1 1 auto", min_width="0")
+        lay_out(self.tabs, flex="1 1 auto", min_width="0")
         self.what = ipywidgets.Dropdown(
             options=[("the heatmap", "heatmap"), ("the open tab", "tab")], tooltip="What is exported",
             layout={"width": "130px"},
@@ -134,21 +134,17 @@ class HeadPanel(ipywidgets.VBox):
     def _connect(self) -> None:
         self._connected = True
         self.theme.observe(lambda _: self._redraw(), "dark")
-        self.seen.observe(lambda _: self._measure_due(), "seen")
-        self.session.observe(self._trace_changed, "trace")
-        self.session.observe(self._model_changed, "model")
-
-    def _begin(self, text: Any) -> None:  # noqa: ANN401  -- as given
-        if text is None and self.data.stats is None:
-            self.bar.offer(self.session.trace)
-            self._due = self.session.trace is not None
-        elif text is not None:
-            self.bar.offer(text)
-            if self.session.model is not None:
-                self.bar.start()
-        self._recompute()
 
     # --- measuring ------------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether a text is being measured."""
+        return self.bar.running
+
+    def kept(self) -> dict[str, ipywidgets.Widget]:
+        """The controls to be remembered, by name."""
+        return {"statistic": self.map.statistic, "view": self.view, "what": self.what, "tab": self.tabs}
 
     def wait(self, seconds: float = 60) -> bool:
         """Wait for the measurement and what follows from it; true when there is nothing left."""
@@ -158,24 +154,9 @@ class HeadPanel(ipywidgets.VBox):
         self.data.take(stats, source, model)
         self._recompute()
 
-    def _trace_changed(self, change: Mapping[str, Any]) -> None:
-        """A new trace is measured, unless somebody has typed a text; None while a decode runs."""
-        if change["new"] is not None and not self.bar.text.value:
-            self.bar.offer(change["new"])
-            self._due = True
-            self._measure_due()
-
-    def _model_changed(self, _: Any) -> None:  # noqa: ANN401
-        for bar in (self.bar, self.charts.compare.bar):
-            bar.refresh()
-        self._measure_due()
+    def _model_changed(self) -> None:
+        self.charts.compare.bar.refresh()
         self._soon.ask()
-
-    def _measure_due(self) -> None:
-        """Measure the session's trace once the panel is in sight."""
-        if self._due and self.seen.seen and self.session.model is not None and self.bar.source is not None:
-            self._due = False
-            self.bar.start()
 
     # --- analysis -------------------------------------------------------------------------------------------------
 
@@ -226,17 +207,14 @@ class HeadPanel(ipywidgets.VBox):
 
     def _say(self) -> None:
         view, grid = self.view.settings, self.grid
-        parts = [alert(f"{self.view.invalid} Shown are the settings before.")] if self.view.invalid else []
-        parts += [alert(self._problem)] if self._problem else []
-        if grid is not None and self.chosen is not None:
-            twins = None if self._of_training else self.charts.redundancy()
-            parts.append(grid_words(grid, view, twins, _FOLLOWS if self._of_training else self.charts.twins_pending()))
-        said = "".join(parts) or "Type a text and press Measure, or record a trace, to see the heads of the model."
-        self.words.value = f'{STYLE}<div class="workbench-summary">{said}</div>'
-        chosen = None if grid is None else self.chosen
-        said = "" if grid is None or chosen is None else head_words(grid, chosen, self.map.column, view)
-        self.head_words.value = f'<div class="workbench-summary">{said}</div>'
-        self.line.layout.visibility = "visible" if said else "hidden"
+        problems = [f"{self.view.invalid} Shown are the settings before."] if self.view.invalid else []
+        problems += [self._problem] if self._problem else []
+        if grid is None or self.chosen is None:
+            self.readout.say(problems, _NOTHING)
+            return
+        twins = None if self._of_training else self.charts.redundancy()
+        words = grid_words(grid, view, twins, _FOLLOWS if self._of_training else self.charts.twins_pending())
+        self.readout.say(problems, words, head_words(grid, self.chosen, self.map.column, view))
 
     @property
     def _of_training(self) -> bool:
@@ -299,9 +277,7 @@ class HeadPanel(ipywidgets.VBox):
             self._connected = False
             self._soon.cancel()
             self._cursor_soon.cancel()
-            self.session.unobserve(self._trace_changed, "trace")
-            self.session.unobserve(self._model_changed, "model")
-            inner = (self.head_words, self.what, self.export_bar)
-            for part in (self.charts, self.map, self.tabs, *inner, *self.children):
+            inner = (self.following, self.charts, self.map, self.tabs, self.what, self.export_bar)
+            for part in (*inner, *self.children):
                 part.close()
         super().close()

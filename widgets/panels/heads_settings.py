@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from workbench.attention.bins import EDGES
 from workbench.attention.head_stats import COLLAPSE_CUT
 from workbench.errors import ParameterError
 from workbench.samplers.parameters import Settings, choice, number, switch
 
-_SHARE = {"low": 0.0, "high": 1.0, "slider": (0.0, 1.0), "open_low": True, "open_high": True}
+_SHARE: dict[str, Any] = {"low": 0.0, "high": 1.0, "slider": (0.0, 1.0), "open_low": True, "open_high": True}
 OF_ROWS = ("collapse_cut", "skip_rows", "twins_below", "drop_sink")
 """Settings that need a text's rows; a history has only their means, as they were recorded."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import polars as pl
 
+from widgets.controls.closing import close_tree
 from widgets.figures.heads_history import history_figure
 from widgets.panels.heads_grid import STATISTICS, HeadGrid
 from widgets.panels.heads_scene import said_figure
@@ -102,7 +103,8 @@ class StepChooser(ipywidgets.HBox):
 
     def close(self) -> None:
         """Close the controls."""
-        for part in (*([self._link] if self._link else []), self.run, self.player, self.step):
+        close_tree(self.player)  # in no box without `play`
+        for part in (*([self._link] if self._link else []), self.run, self.step):
             part.close()
         super().close()
 
@@ -135,9 +137,9 @@ class TrainingTab:
 
     def colours(self, column: str) -> tuple[float, float] | None:
         """The smallest and largest number of any head at any step, so that colours mean the same at each."""
-        known = self.history.frame[column].drop_nulls().drop_nans()
-        low, high = known.min(), known.max()
-        return (min(float(low), 0.0), float(high)) if len(known) and high > min(low, 0.0) else None
+        known = self.history.frame[column].drop_nulls().drop_nans().to_numpy()
+        low, high = float(known.min(initial=0.0)), float(known.max(initial=0.0))
+        return (low, high) if low < high else None
 
     def close(self) -> None:
         """Close the controls."""

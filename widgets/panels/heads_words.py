@@ -5,10 +5,14 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+import ipywidgets
+
 from widgets.panels.heads_grid import STATISTICS
-from widgets.panels.settings_panel import explained, facts
+from widgets.panels.settings_panel import alert, explained, facts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from widgets.panels.heads_grid import HeadGrid
     from widgets.panels.heads_settings import HeadView
     from workbench.attention import HeadRedundancy
@@ -20,6 +24,33 @@ STYLE = """<style>
 </style>"""
 
 _MAXIMUM = {"support": "ln of the row's support", "length": "ln T"}
+
+
+class Readout(ipywidgets.VBox):
+    """All heads in a line, the chosen one in another beside the menus that choose it.
+
+    Args:
+        menus: of the layer and the head.
+    """
+
+    def __init__(self, menus: ipywidgets.Widget) -> None:
+        self.words = ipywidgets.HTML(layout={"min_height": "22px"})
+        self.head = ipywidgets.HTML(layout={"flex": "1 1 auto", "min_width": "0"})
+        self._line = ipywidgets.HBox([menus, self.head], layout={"align_items": "center"})
+        super().__init__([self.words, self._line])
+
+    def say(self, problems: Sequence[str], words: str, of_head: str = "") -> None:
+        """Say what is wrong, then the words; without any of a head its line is empty, and stays."""
+        said = "".join(map(alert, problems)) + words
+        self.words.value = f'{STYLE}<div class="workbench-summary">{said}</div>'
+        self.head.value = f'<div class="workbench-summary">{of_head}</div>'
+        self._line.layout.visibility = "visible" if of_head else "hidden"
+
+    def close(self) -> None:
+        """Close the lines."""
+        for part in (self.head, *self.children):
+            part.close()
+        super().close()
 
 
 def grid_words(grid: HeadGrid, view: HeadView, twins: HeadRedundancy | None, pending: str) -> str:

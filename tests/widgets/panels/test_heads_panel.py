@@ -117,9 +117,9 @@ def test_thresholds_move_marks_and_words(panel, stats):
         collapsed, overloaded = panel.grid.marks(view)
         np.testing.assert_array_equal(collapsed, bins.of_head == 0)
         np.testing.assert_array_equal(overloaded, bins.of_head == 3)
-        assert f"▼ <b>{(bins.of_head == 0).sum()}</b> collapsed" in panel.words.value
-        assert f"▲ <b>{(bins.of_head == 3).sum()}</b> overloaded" in panel.words.value
-        assert f"<b>{(means.sink > view.sink_above).sum()}</b> sink" in panel.words.value
+        assert f"▼ <b>{(bins.of_head == 0).sum()}</b> collapsed" in panel.readout.words.value
+        assert f"▲ <b>{(bins.of_head == 3).sum()}</b> overloaded" in panel.readout.words.value
+        assert f"<b>{(means.sink > view.sink_above).sum()}</b> sink" in panel.readout.words.value
         table = panel.grid.to_frame(view)
         assert table["is_collapsed"].to_list() == (bins.of_head == 0).ravel().tolist()
         assert table["is_sink"].to_list() == (means.sink > view.sink_above).ravel().tolist()
@@ -136,11 +136,11 @@ def test_rows_skipped_and_the_cut_change_the_numbers(panel, stats):
 def test_what_cannot_be_set_is_said_and_the_last_valid_stays(panel):
     before = cells(panel)
     panel.view.controls["collapsed_below"].slider.value = 0.9
-    assert "they must rise" in panel.words.value
+    assert "they must rise" in panel.readout.words.value
     panel.view.undo.click()
-    assert "they must rise" not in panel.words.value
+    assert "they must rise" not in panel.readout.words.value
     panel.view.controls["skip_rows"].box.value = 10_000
-    assert "rows to skip" in panel.words.value
+    assert "rows to skip" in panel.readout.words.value
     np.testing.assert_array_equal(cells(panel), before)
 
 
@@ -176,7 +176,7 @@ def test_a_chosen_head_colours_the_strip_and_the_menus_follow(panel, stats):
     np.testing.assert_allclose(panel.strip._columns.layers["row_entropy"].values, stats.row_entropy(layer, head))
     panel.map.choose((99, 0))
     assert panel.chosen == (layer, head)
-    assert f"entropy {stats.skipping(1).entropy[-1, 1]:.3f} nats" in panel.head_words.value
+    assert f"entropy {stats.skipping(1).entropy[-1, 1]:.3f} nats" in panel.readout.head.value
 
 
 def test_arrow_keys_move_the_chosen_head_and_stop_at_the_edges(panel, stats):
@@ -231,12 +231,12 @@ def test_the_sessions_cursor_is_the_strips_with_the_prompt_before_it(model, trac
 def test_twins_are_those_of_wb_attention(panel, model, stats):
     expected = head_redundancy(model, stats.token_ids, skip_rows=1)
     np.testing.assert_array_equal(panel.charts.redundancy().js, expected.js)
-    assert f"like <b>{expected.effective_heads:.1f}</b> different heads" in panel.words.value
+    assert f"like <b>{expected.effective_heads:.1f}</b> different heads" in panel.readout.words.value
     panel.view.settings = HeadView(twins_below=0.3, drop_sink=False, skip_rows=4)
     assert panel.wait()
     again = head_redundancy(model, stats.token_ids, skip_rows=4, drop_sink=False)
     np.testing.assert_array_equal(panel.charts.redundancy().similarity, again.similarity)
-    assert f"<b>{len(again.pairs(0.3))}</b> pair" in panel.words.value
+    assert f"<b>{len(again.pairs(0.3))}</b> pair" in panel.readout.words.value
     for shown in ("matrix", "map"):
         panel.charts.twins.shown.value = shown
         assert len(brought(panel, "twins").data)
@@ -303,10 +303,10 @@ def test_the_heatmap_follows_the_step_slider(history):
             for step in STEPS:
                 steps.step.value = step
                 np.testing.assert_allclose(cells(panel), history.values(run, step, "entropy"))
-                assert f"{run}, step {step}" in panel.words.value
+                assert f"{run}, step {step}" in panel.readout.words.value
         heads = len(history.at("stays", 0))
-        assert f"▼ <b>{heads}</b> collapsed" in panel.words.value  # at the end of the run that collapses
-        assert "follows the step slider" in panel.words.value
+        assert f"▼ <b>{heads}</b> collapsed" in panel.readout.words.value  # at the end of the run that collapses
+        assert "follows the step slider" in panel.readout.words.value
         assert panel.tabs.chart.frame().equals(history.by_layer("entropy"))
         brought(panel, "compare")  # against the first step of the first run
         start = history.values("stays", 0, "entropy")
@@ -319,9 +319,9 @@ def test_text_and_training_take_turns(model, history, stats, tmp_path):
         assert panel.map.whose.value == TEXT
         panel.charts.training.steps.step.value = STEPS[1]
         assert panel.map.whose.value == TRAINING
-        assert f"step {STEPS[1]}" in panel.words.value
+        assert f"step {STEPS[1]}" in panel.readout.words.value
         panel.map.whose.value = TEXT
-        assert f"over {stats.length} tokens" in panel.words.value
+        assert f"over {stats.length} tokens" in panel.readout.words.value
 
 
 # --- what there may not be ----------------------------------------------------------------------------------------
@@ -338,7 +338,7 @@ def test_statistics_alone_have_no_pattern_and_say_why(stats):
 
 def test_nothing_at_all_still_opens():
     with opened() as panel:
-        assert "press Measure" in panel.words.value
+        assert "press Measure" in panel.readout.words.value
         for place in range(len(panel.tabs.children)):
             panel.tabs.selected_index = place
         assert panel._exportable() is None
@@ -415,7 +415,7 @@ def test_hostile_tokens_stay_text(model):
             brought(panel, stem)
             figure = panel.tabs.box(stem).figure.to_json()
             assert "<img" not in figure.replace("\\u003c", "<")
-        assert "<img" not in panel.words.value + panel.bar.status.value
+        assert "<img" not in panel.readout.words.value + panel.bar.status.value
 
 
 def test_closing_lets_go_of_the_session(model, trace):

@@ -61,7 +61,7 @@ class HeadCharts:
             TwinsTab(scene, redraw),
         )
         self.training = None if history is None else TrainingTab(history, scene, stepped)
-        self.compare = CompareTab(scene, model, redraw, history)
+        self.compare = CompareTab(scene, model, redraw, history, texts=texts)
         of_text = [
             TabChart("Rows", "rows", self._draw_rows, self._rows, lambda token: pointed(int(token)), height=_BARE),
             TabChart(

@@ -37,6 +37,7 @@ class CompareTab:
         model: what measures the second text.
         changed: called when there is something new to draw.
         history: whose steps can be compared with.
+        texts: whether it is a text that the heatmap shows at first.
     """
 
     def __init__(
@@ -45,11 +46,14 @@ class CompareTab:
         model: Callable[[], LanguageModel | None],
         changed: Callable[[], None],
         history: HeadHistory | None,
+        *,
+        texts: bool,
     ) -> None:
         self._scene, self._changed = scene, changed
         self.stats: HeadStats | None = None
         """Of the second text."""
-        options = [*([_STEP] if history is not None else []), _TEXT]
+        options = [_TEXT, _STEP] if texts else [_STEP, _TEXT]
+        options = [one for one in options if one == _TEXT or history is not None]
         self.other = ipywidgets.Dropdown(
             options=options, description="minus", style={"description_width": "initial"}, layout={"width": "210px"},
             tooltip="What is taken from the heads that the heatmap shows",

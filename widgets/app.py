@@ -10,6 +10,7 @@ import ipywidgets
 from widgets.controls.closing import close_tree
 from widgets.panels.difficulty_panel import DifficultyPanel
 from widgets.panels.gallery_panel import GalleryPanel
+from widgets.panels.gallery_words import kept_now
 from widgets.panels.heads_panel import HeadPanel
 from widgets.panels.model_panel import ModelPanel
 from widgets.panels.page import Page
@@ -106,13 +107,14 @@ class Workbench(ipywidgets.VBox):
         self.keep.on_click(lambda _: self.keep_figure())
         self.kept_words = ipywidgets.HTML()
         self.top = ipywidgets.HBox(
-            [self.shelf, self.keep, self.kept_words], layout={"flex_flow": "row wrap", "align_items": "center"}
+            [self.shelf, self.kept_words, self.keep], layout={"flex_flow": "row wrap", "align_items": "center"}
         )
 
     def _restored(self) -> None:
-        """Other settings: the open panel takes them on."""
-        self.page.shut()
-        self.page.enter()
+        """Other settings: the open panel takes them on, unless it is in the middle of something."""
+        if not getattr(self.page.panel, "busy", False):
+            self.page.shut()
+            self.page.enter()
 
     # --- tabs -----------------------------------------------------------------------------------------------------
 
@@ -159,7 +161,7 @@ class Workbench(ipywidgets.VBox):
         if found is None:
             self.kept_words.value = alert("There is no figure here yet.")
             return
-        self.session.figures = (*self.session.figures, found)
+        self.session.figures = (*self.session.figures, kept_now(found))
         self.kept_words.value = f"kept, {len(self.session.figures)} in Figures"
 
     # --- end ------------------------------------------------------------------------------------------------------
@@ -174,4 +176,5 @@ class Workbench(ipywidgets.VBox):
             if self._own:
                 self.session.model = self.session.second_model = self.session.trace = None
                 self.session.traces = self.session.figures = ()
+            self.layout.close()
         super().close()

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.jupyter import Notebook, Server, find_browser
 
@@ -53,16 +53,28 @@ def browser(browser_path: str) -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def notebook(lab: Server, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Notebook]:
-    """A page ready to open a notebook; afterwards its console must hold no error."""
+@pytest.fixture(scope="module")
+def lab_page(browser: Browser) -> Iterator[Page]:
+    """JupyterLab takes seconds to load: once a module, and again after a test that failed."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
-    page = Notebook(context.new_page(), lab)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def notebook(lab: Server, lab_page: Page, request: pytest.FixtureRequest) -> Iterator[Notebook]:
+    """A page ready to open a notebook; afterwards its console must hold no error."""
+    page = Notebook(lab_page, lab)
     yield page
     failed = any(report.failed for report in request.node.stash.get(_REPORTS, {}).values())
     if failed:
         page.screenshot(f"failed-{request.node.name}", always=True)
+    problems = tuple(page.problems)  # what comes after this is widgets whose notebook is taken away
     page.shut_down()
-    context.close()
-    if not failed:
-        assert not page.problems, "the browser's console: " + "\n".join(page.problems)
+    for other in lab_page.context.pages:
+        if other is not lab_page:
+            other.close()
+    if failed:
+        lab_page.goto("about:blank")
+    else:
+        assert not problems, "the browser's console: " + "\n".join(problems)

@@ -51,6 +51,17 @@ _READY = """() => {
   const panel = window.jupyterapp?.shell.currentWidget;
   return panel?.sessionContext?.session?.kernel?.status === "idle" && panel.context.isReady;
 }"""
+_OPEN = """async (name) => {
+  await window.jupyterapp.commands.execute("docmanager:open", { path: name });
+}"""
+# The notebook goes before its kernel: widgets say goodbye to theirs.
+_CLOSE = """() => {
+  const { shell, serviceManager } = window.jupyterapp ?? {};
+  const session = shell?.currentWidget?.sessionContext?.session?.id;
+  for (const widget of [...(shell?.widgets("main") ?? [])]) widget.dispose();
+  if (session) serviceManager.sessions.shutdown(session);
+}"""
+_OPENED = """(name) => window.jupyterapp?.shell.currentWidget?.context?.path === name"""
 _START = """(name) => {
   window.testCommandDone = false;
   window.jupyterapp.commands.execute(name).finally(() => (window.testCommandDone = true));
@@ -172,12 +183,15 @@ class Notebook:
         self.server = server
         self.problems: list[str] = []
         page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
+        page.on("pageerror", self._broke)
 
     def open(
         self, source: Sequence[str] | Path | str, *, theme: str = "light", size: tuple[int, int] = (1280, 800)
     ) -> Notebook:
-        """Opens code cells given as strings, or a copy of an .ipynb file, without running anything."""
+        """Opens code cells given as strings, or a copy of an .ipynb file, without running anything.
+
+        A page that shows JupyterLab already opens it there.
+        """
         name = f"{uuid.uuid4().hex[:8]}.ipynb"
         if isinstance(source, (str, Path)):
             notebook = nbformat.read(source, as_version=4)
@@ -186,7 +200,11 @@ class Notebook:
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, self.server.root / name)
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
-        self.page.goto(f"{self.server.url}/lab/workspaces/{name[:8]}/tree/{name}?reset")
+        if self.page.evaluate("() => Boolean(window.jupyterapp)"):
+            self.page.evaluate(_OPEN, name)
+        else:
+            self.page.goto(f"{self.server.url}/lab/workspaces/{name[:8]}/tree/{name}?reset")
+        self.page.wait_for_function(_OPENED, arg=name, timeout=60_000)
         self.page.wait_for_function(_READY, timeout=60_000)
         self.command("application:toggle-left-area", when="() => !window.jupyterapp.shell.leftCollapsed")
         self.set_theme(theme)
@@ -255,8 +273,10 @@ class Notebook:
         return path
 
     def shut_down(self) -> None:
-        """Ends the kernel, so that the next test has the machine to itself."""
-        self.page.evaluate("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.shutdown()")
+        """Ends the kernel, without waiting for that, and lets go of the page, so that the next test has both."""
+        self.page.evaluate(_CLOSE)
+        self.page.remove_listener("console", self._heard)
+        self.page.remove_listener("pageerror", self._broke)
 
     def _run(self, command: str, timeout: float) -> None:
         self.page.evaluate(_START, command)
@@ -264,6 +284,9 @@ class Notebook:
         self.page.wait_for_function(_READY, timeout=timeout * 1000)
         errors = self.page.evaluate(_ERRORS)
         assert not errors, "\n".join(errors)
+
+    def _broke(self, error: object) -> None:
+        self.problems.append(f"uncaught: {error}")
 
     def _heard(self, message: ConsoleMessage) -> None:
         text = f"{message.text} ({message.location.get('url', '')})"

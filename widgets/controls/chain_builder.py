@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets
 
+from widgets.controls.closing import close_tree
 from widgets.controls.step_card import Link, StepCard
 from workbench.errors import ParameterError
 from workbench.samplers import STEPS, Sampler
@@ -66,7 +67,7 @@ class ChainBuilder(ipywidgets.VBox):
         self._arrange([self._card(link, spare[type(link.step)]) for link in links])
         for cards in spare.values():
             for card in cards:
-                card.close()
+                close_tree(card)
 
     def adopt(self, steps: Sequence[Step]) -> None:
         """Show a sampler from elsewhere without telling anybody; steps switched off stay where its kinds are these."""
@@ -126,11 +127,12 @@ class ChainBuilder(ipywidgets.VBox):
             cards.insert(place + by, card)
         self._arrange(cards)
         if not by:
-            card.close()
+            close_tree(card)
         self._changed(None)
 
     def close(self) -> None:
         """Close all cards."""
-        for part in (*self.cards, self.hint, *self.children):
+        for part in (*self.cards, *self.children):
             part.close()
+        close_tree(self.hint)  # it is in the list while there are no cards only
         super().close()

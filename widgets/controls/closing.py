@@ -8,6 +8,7 @@ import ipywidgets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 
 def close_tree(widget: ipywidgets.Widget) -> None:
@@ -20,6 +21,13 @@ def close_tree(widget: ipywidgets.Widget) -> None:
     widget.close()
     for part in below:
         part.close()
+
+
+def lay_out(widget: ipywidgets.Widget, **settings: Any) -> None:  # noqa: ANN401  -- CSS, as `ipywidgets.Layout`
+    """Change a widget's layout in place: one that took its place would leave it behind, never to be closed."""
+    with widget.layout.hold_sync():
+        for name, value in settings.items():
+            setattr(widget.layout, name, value)
 
 
 def _below(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:

@@ -10,6 +10,8 @@ import ipywidgets
 
 from widgets.controls.job import Job
 from widgets.controls.live import Live
+from widgets.controls.problems import problem_words
+from workbench.errors import WorkbenchError
 from workbench.traces import record
 
 if TYPE_CHECKING:
@@ -166,7 +168,8 @@ class Decoding(ipywidgets.VBox):
     def _failed(self, problem: Exception) -> None:
         self._forget_tokens()
         self._busy(on=False)
-        self._say(f"{type(problem).__name__}: {problem}", alert=True)
+        name = f"{type(problem).__name__}: " if isinstance(problem, WorkbenchError) else ""
+        self._say(f"{name}{problem_words(problem)}", alert=True)
         self._ends(None)
 
     def _busy(self, *, on: bool) -> None:

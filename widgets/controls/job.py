@@ -23,12 +23,14 @@ class Job(Generic[T]):
         self._done, self._failed = done, failed
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()  # nobody asks after a thread that is made and not started yet
         self._run = 0
 
     @property
     def running(self) -> bool:
         """Whether the newest run is under way."""
-        return self._thread is not None and self._thread.is_alive()
+        with self._starting:
+            return self._thread is not None and self._thread.is_alive()
 
     def start(self, work: Callable[[threading.Event], T]) -> None:
         """Stop what runs and begin anew."""
@@ -37,8 +39,9 @@ class Job(Generic[T]):
         self._stop = threading.Event()
         call = loop_caller()
         arguments = (work, self._stop, self._run, call)
-        self._thread = threading.Thread(target=self._work, args=arguments, name="workbench-job", daemon=True)
-        self._thread.start()
+        with self._starting:
+            self._thread = threading.Thread(target=self._work, args=arguments, name="workbench-job", daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
         """Ask the run to end; it hands in what it has."""
@@ -46,8 +49,10 @@ class Job(Generic[T]):
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for the thread to end; True when it has."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        with self._starting:
+            thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
         return not self.running
 
     def _work(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import polars as pl
 
+from widgets.controls.closing import lay_out
 from widgets.controls.export_bar import Exportable, ExportBar
 from widgets.controls.settings_sliders import SettingsSliders
 from widgets.controls.soon import Soon
@@ -113,7 +114,7 @@ class DifficultyPanel(ipywidgets.VBox):
             above=self.adapt.above, height=_HEIGHT,
         )  # fmt: skip
         self.tabs = ChartTabs((by_difficulty, scatter, adapt))
-        self.tabs.layout = ipywidgets.Layout(flex="1 1 auto", min_width="0")
+        lay_out(self.tabs, flex="1 1 auto", min_width="0")
         self.tabs.observe(lambda _: self._turn(), "selected_index")
         self.traces = ProblemTraces(self.session, self.rows.sweep)
         self.export_bar = ExportBar(self._exportable)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from widgets.controls.closing import close_tree
+from widgets.controls.problems import problem_words
 from widgets.controls.remembered import recall, remembered
 from widgets.panels.settings_panel import alert
-from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,16 +39,19 @@ class Page(ipywidgets.VBox):
         """Build the panel, unless it is there; where that fails, say why in its place."""
         if self.panel is not None:
             return
-        self.children = (ipywidgets.HTML("opening …"),)
-        waiting = self.children[0]
+        before, waiting = self.children, ipywidgets.HTML("opening …")
+        self.children = (waiting,)
         try:
             self.panel = self._build()
         except Exception as problem:  # noqa: BLE001  -- whatever it is, the other tabs stay usable
             self._failed(problem)
         else:
-            recall(kept(self.panel), self._session.settings.get(self.title, {}))
+            state = self._session.settings.get(self.title, {})
+            for _ in range(2):  # what the first of them says may bring up another panel inside, with its own
+                recall(kept(self.panel), state)
             self.children = (self.panel,)
-        close_tree(waiting)
+        for part in (*before, waiting):
+            close_tree(part)
 
     def leave(self) -> None:
         """Remember what was set and close the panel, unless it is in the middle of something."""
@@ -80,10 +83,9 @@ class Page(ipywidgets.VBox):
         super().close()
 
     def _failed(self, problem: Exception) -> None:
-        words = str(problem) if isinstance(problem, WorkbenchError) else f"{type(problem).__name__}: {problem}"
         again = ipywidgets.Button(description="Try again", icon="repeat", layout={"width": "auto"})
         again.on_click(lambda _: self.enter())
-        self.children = (ipywidgets.HTML(alert(words)), again)
+        self.children = (ipywidgets.HTML(alert(problem_words(problem))), again)
 
 
 def kept(panel: Any) -> dict[str, ipywidgets.Widget]:  # noqa: ANN401  -- any widget

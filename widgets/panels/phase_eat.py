@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from widgets.controls.job import Job, loop_caller
+from widgets.controls.problems import problem_words
 from widgets.controls.settings_sliders import SettingsSliders
 from widgets.controls.soon import Soon
 from widgets.figures.eat_chart import eat_chart
@@ -142,7 +143,7 @@ class EatTab:
 
     def _failed(self, problem: Exception) -> None:
         self._busy(False)
-        self.status.value = alert(str(problem))
+        self.status.value = alert(problem_words(problem))
 
     def _busy(self, working: bool) -> None:  # noqa: FBT001  -- a state
         self.one.disabled = self.many.disabled = working

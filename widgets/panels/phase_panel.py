@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import polars as pl
 
+from widgets.controls.closing import lay_out
 from widgets.controls.export_bar import Exportable, ExportBar
 from widgets.controls.settings_sliders import SettingsSliders
 from widgets.controls.soon import Soon
@@ -119,7 +120,7 @@ class PhasePanel(ipywidgets.VBox):
         )
         self.tabs = ChartTabs(self._charts())
         self.tabs.children[-1].layout.min_height = f"{HEIGHT}px"
-        self.tabs.layout = ipywidgets.Layout(flex="1 1 auto", min_width="0")
+        lay_out(self.tabs, flex="1 1 auto", min_width="0")
         self.export_bar = ExportBar(self._exportable)
 
     def _charts(self) -> list[TabChart]:
@@ -273,8 +274,9 @@ class PhasePanel(ipywidgets.VBox):
 
     def _show(self, trace: Trace) -> None:
         self.row = self.rows.row_of(trace)
-        tokens = trace.tokens
+        cursor, tokens = self.session.cursor, trace.tokens
         self.strip.replace(tokens["text"].to_list(), strip_phases(tokens), strip_layers(tokens))
+        self.session.cursor = self.strip.cursor = cursor
 
     def _strip_moved(self, change: Mapping[str, Any]) -> None:
         self.session.set_trait(change["name"], change["new"])

@@ -8,6 +8,7 @@ import ipywidgets
 
 from widgets.controls.closing import close_tree
 from widgets.controls.job import Job
+from widgets.controls.problems import problem_words
 from widgets.panels.page import kept
 from widgets.panels.reflective_panel import ReflectivePanel
 from widgets.panels.sampler_panel import SamplerPanel
@@ -44,7 +45,7 @@ class SamplerPage(ipywidgets.VBox):
     def __init__(self, session: Session) -> None:
         self.session = session
         self.panel: ipywidgets.Widget | None = None
-        self._job: Job[Scored] = Job(self._scored, lambda problem: self._say(alert(str(problem))))
+        self._job: Job[Scored] = Job(self._scored, lambda problem: self._say(alert(problem_words(problem))))
         self._open = True
         self.method = ipywidgets.ToggleButtons(
             options=METHODS, tooltips=[_ABOUT[one] for one in METHODS], style={"button_width": "auto"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from widgets.controls.closing import lay_out
 from widgets.controls.export_bar import Exportable, ExportBar
 from widgets.controls.sample_bar import SampleBar
 from widgets.controls.settings_export import SettingsExport, in_every_engine
@@ -98,15 +99,15 @@ class SamplerPanel(ipywidgets.VBox):
         self.style_sheet = ipywidgets.HTML(f"<style>{_STYLE}</style>", layout={"display": "none"})
         self.settings = SamplerSettings(self.session, a_changed=self._soon.ask, b_changed=self._replay_b)
         self.toolbar, self.chain = self.settings.toolbar, self.settings.chain
-        self.chain.layout = ipywidgets.Layout(flex="0 0 300px", width="300px")
+        lay_out(self.chain, flex="0 0 300px", width="300px")
         self.strip = TokenStrip(
             layers=self._layers(), marked_label="would not survive", on_alternatives=self._alternatives, max_height=87,
             layout={"min_height": "112px"},
         )  # fmt: skip
         self.along = AlongTheTrace(self._scene, self._point, self.settings.in_words)
-        self.along.layout = ipywidgets.Layout(flex="1 1 400px", min_width="360px", width="auto")
+        lay_out(self.along, flex="1 1 400px", min_width="360px", width="auto")
         self.top = TopTokens(self._scene)
-        self.top.layout = ipywidgets.Layout(flex="0 0 318px", width="318px")
+        lay_out(self.top, flex="0 0 318px", width="318px")
         self.sample_bar = SampleBar(self.session, sampler=lambda: self.sampler)
         self.texts = SettingsExport(lambda: self.sampler, self.settings.take)
         self.figure_choice = ipywidgets.Dropdown(
@@ -223,7 +224,7 @@ class SamplerPanel(ipywidgets.VBox):
     def _refill_strip(self) -> None:
         cursor, tokens = self.session.cursor, self.replays.tokens
         self.strip.replace(tokens["text"].to_list(), strip_phases(tokens), self._layers())
-        self.session.cursor = cursor
+        self.session.cursor = self.strip.cursor = cursor
 
     def _unit_changed(self) -> None:
         self._refill_strip()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from html import escape
 from typing import TYPE_CHECKING
 
 import ipywidgets
 
 from widgets.autosave import Autosave
 from widgets.controls.job import Job
+from widgets.controls.problems import problem_words
 from widgets.panels.settings_panel import alert
 from widgets.session_store import list_sessions
 from workbench.models import load
@@ -36,7 +38,7 @@ class SavedSessions(ipywidgets.HBox):
         folder: where the saved ones are.
         save: whether this one is saved as one goes.
         before: called before each save, to put into the session what is only in panels yet.
-        restored: called when everything is back.
+        restored: called when settings or models are back.
     """
 
     def __init__(
@@ -45,16 +47,13 @@ class SavedSessions(ipywidgets.HBox):
     ) -> None:  # fmt: skip
         self.session, self._before, self._restored = session, before, restored
         found = list_sessions(folder)
-        self._job: Job[Models] = Job(
-            self._loaded, lambda problem: self._say(alert(f"The model is not back: {problem}"))
-        )
+        self._lost = ""
+        self._job: Job[Models] = Job(self._loaded, self._not_loaded)
         self.menu = ipywidgets.Dropdown(
             options=[(one.summary(), one) for one in found], description="Saved here", layout={"width": "440px"},
             style={"description_width": "initial"}, tooltip="Sessions that were saved as somebody worked, newest first",
         )  # fmt: skip
-        self.take = _button(
-            "Restore", "Bring back its traces, settings and figures, and load its models", "history"
-        )
+        self.take = _button("Restore", "Bring back its traces, settings and figures, and load its models", "history")
         self.leave = _button("Not now", "Begin anew; it stays saved", "times")
         self.take.on_click(lambda _: self.restore(self.menu.value))
         self.leave.on_click(lambda _: self._dismiss())
@@ -73,12 +72,12 @@ class SavedSessions(ipywidgets.HBox):
 
     def restore(self, saved: SavedSession) -> None:
         """Put a saved session back, then load its models in the background; what could not come back is said."""
-        lost = saved.restore(self.session)
+        self._lost = "".join(map(alert, saved.restore(self.session)))
         self._dismiss()
         self._restored()
         wanted = {slot: request for slot, request in saved.models.items() if getattr(self.session, slot) is None}
         names = " and ".join(request.source for request in wanted.values())
-        self._say("".join(map(alert, lost)) + (f"Restored. Loading {names} again …" if wanted else "Restored."))
+        self._say(self._lost + (f"Restored. Loading {escape(names)} again …" if wanted else "Restored."))
 
         def work(stop: Event) -> Models:
             return {slot: load(**request.arguments()) for slot, request in wanted.items() if not stop.is_set()}
@@ -92,13 +91,15 @@ class SavedSessions(ipywidgets.HBox):
 
     def _loaded(self, models: Models) -> None:
         if self._open:
+            self._before()
             for slot, model in models.items():
                 if getattr(self.session, slot) is None:
                     self.session.set_trait(slot, model)
-            self._say("Restored.")
+            self._restored()  # a new model brings settings of its own
+            self._say(f"{self._lost}Restored.")
 
     def _not_loaded(self, problem: Exception) -> None:
-        self._say(alert(f"Restored, but not its model: {problem}"))
+        self._say(self._lost + alert(f"Restored, but not its models: {problem_words(problem)}"))
 
     def _look(self) -> None:
         """Take in what is set in the open panel, now and every few seconds."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import ipywidgets
 
+from widgets.controls.closing import lay_out
 from widgets.controls.export_bar import Exportable, ExportBar
 from widgets.controls.settings_sliders import SettingsSliders
 from widgets.controls.soon import Soon
@@ -117,7 +118,7 @@ class SettingsPanel(ipywidgets.VBox, Generic[S, R]):
             settings, self._changed, presets=self.PRESETS, folded=self.LIVE_ONLY,
             folded_title="Matter in live decoding only", unused=self._unused,
         )  # fmt: skip
-        self.sliders.layout = ipywidgets.Layout(flex="0 0 346px", width="346px", margin="0 8px 0 0")
+        lay_out(self.sliders, flex="0 0 346px", width="346px", margin="0 8px 0 0")
         self.tabs: ReplayTabs[R] = ReplayTabs(self.VIEW, self._scene, self.strip.set_trait)
         self.export_bar = ExportBar(self._exportable)
 

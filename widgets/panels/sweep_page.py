@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import ipywidgets
 
 from widgets.controls.closing import close_tree
+from widgets.controls.problems import problem_words
 from widgets.panels.page import kept
 from widgets.panels.settings_panel import alert
 from workbench.errors import WorkbenchError
@@ -68,13 +69,11 @@ class SweepPage(ipywidgets.VBox):
         try:
             sweep = open_sweep(name)
             panel = self._build(sweep)
-        except WorkbenchError as problem:
-            self.status.value = alert(str(problem))
+        except (WorkbenchError, OSError, ValueError) as problem:  # the last two of what is no name of a folder
+            self.status.value = alert(problem_words(problem))
             return
         before, self.panel = self.panel, panel
-        self.status.value = (
-            "" if sweep.complete else alert("Not complete yet; shown are the rows so far.")
-        )
+        self.status.value = "" if sweep.complete else alert("Not complete yet; shown are the rows so far.")
         self.children = (self.line, panel)
         if before is not None:
             close_tree(before)

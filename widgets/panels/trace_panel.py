@@ -147,7 +147,7 @@ class TracePanel(ipywidgets.VBox):
         cursor, tokens = self.session.cursor, self._tokens
         layers = strip_layers(tokens, self.view.unit)
         self.strip.replace(tokens["text"].to_list(), strip_phases(tokens), layers, marked=self._forking())
-        self.session.cursor = cursor
+        self.session.cursor = self.strip.cursor = cursor
 
     def _grow(self, tokens: list[Token]) -> None:
         """New tokens of the decode under way."""

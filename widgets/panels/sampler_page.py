@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from widgets.controls.closing import close_tree
 from widgets.controls.job import Job
 from widgets.controls.problems import problem_words
+from widgets.panels.chosen_panel import ChosenPanel
 from widgets.panels.page import kept
 from widgets.panels.reflective_panel import ReflectivePanel
 from widgets.panels.sampler_panel import SamplerPanel
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from widgets.controls.export_bar import ExportBar
     from widgets.session import Session
     from workbench.models import LanguageModel
 
@@ -35,7 +34,7 @@ _ABOUT = {
 Scored = tuple[Trace, Trace, tuple[int, int]]
 
 
-class SamplerPage(ipywidgets.VBox):
+class SamplerPage(ChosenPanel):
     """One of the three panels of methods that act while decoding, over the session's trace.
 
     Switching needs the trace scored by both of the session's models, the smaller one first: that is done off the comm
@@ -44,28 +43,15 @@ class SamplerPage(ipywidgets.VBox):
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.panel: ipywidgets.Widget | None = None
         self._job: Job[Scored] = Job(self._scored, lambda problem: self._say(alert(problem_words(problem))))
         self._open = True
         self.method = ipywidgets.ToggleButtons(
             options=METHODS, tooltips=[_ABOUT[one] for one in METHODS], style={"button_width": "auto"}
         )
         self.method.observe(lambda _: self.show(), "value")
-        self.status = ipywidgets.HTML()
-        self.line = ipywidgets.HBox([self.method, self.status], layout={"align_items": "center"})
-        super().__init__([self.line], layout={"width": "100%"})
+        super().__init__(self.method)
         session.observe(self._session_changed, ["trace", "model", "second_model"])
         self.show()
-
-    @property
-    def busy(self) -> bool:
-        """Whether samples are being drawn."""
-        return getattr(self.panel, "busy", False)
-
-    @property
-    def export_bar(self) -> ExportBar | None:
-        """The panel's."""
-        return getattr(self.panel, "export_bar", None)
 
     def kept(self) -> dict[str, ipywidgets.Widget]:
         """The method, then the panel's own controls."""
@@ -79,14 +65,14 @@ class SamplerPage(ipywidgets.VBox):
     def show(self) -> None:
         """Bring up the panel of the method chosen, or say what it waits for."""
         self._job.stop()
-        self._put(None)
+        self.put(None)
         method, trace = self.method.value, self.session.trace
         if method == SAMPLER:
-            self._put(SamplerPanel(session=self.session))
+            self.put(SamplerPanel(session=self.session))
         elif trace is None:
             self._say("Record or open a trace first: these methods are replayed on its tokens.")
         elif method == REFLECTIVE:
-            self._put(ReflectivePanel(trace, session=self.session))
+            self.put(ReflectivePanel(trace, session=self.session))
         else:
             self._score(trace)
 
@@ -101,7 +87,7 @@ class SamplerPage(ipywidgets.VBox):
     def _scored(self, scored: Scored) -> None:
         small, large, parameters = scored
         if self._open and self.method.value == SWITCHING:
-            self._put(SwitchingPanel(small, large, parameters=parameters, session=self.session))
+            self.put(SwitchingPanel(small, large, parameters=parameters, session=self.session))
 
     def _session_changed(self, change: dict[str, Any]) -> None:
         """Switching is about both models and one text; the others follow the trace themselves."""
@@ -113,12 +99,10 @@ class SamplerPage(ipywidgets.VBox):
         if self._open:
             self.status.value = words
 
-    def _put(self, panel: ipywidgets.Widget | None) -> None:
-        before, self.panel = self.panel, panel
-        self.children = (self.line,) if panel is None else (self.line, panel)
+    def put(self, panel: ipywidgets.Widget | None) -> None:
+        """Show a panel; what was said while it was waited for is over."""
+        super().put(panel)
         self._say("")
-        if before is not None:
-            close_tree(before)
 
     def close(self) -> None:
         """Stop scoring, close the panel and let go of the session."""
@@ -126,8 +110,6 @@ class SamplerPage(ipywidgets.VBox):
             self._open = False
             self._job.stop()
             self.session.unobserve(self._session_changed, ["trace", "model", "second_model"])
-            for part in (self.method, self.status, *self.children):
-                part.close()
         super().close()
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import ipywidgets
 
-from widgets.controls.closing import close_tree
 from widgets.controls.problems import problem_words
+from widgets.panels.chosen_panel import ChosenPanel
 from widgets.panels.page import kept
 from widgets.panels.settings_panel import alert
 from workbench.errors import WorkbenchError
@@ -18,14 +18,13 @@ from workbench.sweeps import Sweep, open_sweep
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from widgets.controls.export_bar import ExportBar
 
 BUNDLED = "arithmetic"
 """The sweep of the demo model that is shown first."""
 _MARK = "sweep.json"
 
 
-class SweepPage(ipywidgets.VBox):
+class SweepPage(ChosenPanel):
     """The panel of the sweep whose name or folder stands in the line; a folder that is none leaves the last on show.
 
     Args:
@@ -34,27 +33,14 @@ class SweepPage(ipywidgets.VBox):
 
     def __init__(self, build: Callable[[Sweep], ipywidgets.Widget]) -> None:
         self._build = build
-        self.panel: ipywidgets.Widget | None = None
         self.source = ipywidgets.Combobox(
             value=BUNDLED, options=found_sweeps(), ensure_option=False, continuous_update=False, description="Sweep",
             tooltip="A bundled sweep, or the folder of one made by wb.sweeps.run or `workbench sweep`",
             style={"description_width": "initial"}, layout={"width": "340px"},
         )  # fmt: skip
-        self.status = ipywidgets.HTML()
-        self.line = ipywidgets.HBox([self.source, self.status], layout={"align_items": "center"})
-        super().__init__([self.line], layout={"width": "100%"})
+        super().__init__(self.source)
         self.source.observe(lambda _: self.show(), "value")
         self.show()
-
-    @property
-    def busy(self) -> bool:
-        """Whether the panel is in the middle of something."""
-        return getattr(self.panel, "busy", False)
-
-    @property
-    def export_bar(self) -> ExportBar | None:
-        """The panel's."""
-        return getattr(self.panel, "export_bar", None)
 
     def kept(self) -> dict[str, ipywidgets.Widget]:
         """The source, then the panel's own; in this order they are put back."""
@@ -72,17 +58,8 @@ class SweepPage(ipywidgets.VBox):
         except (WorkbenchError, OSError, ValueError) as problem:  # the last two of what is no name of a folder
             self.status.value = alert(problem_words(problem))
             return
-        before, self.panel = self.panel, panel
         self.status.value = "" if sweep.complete else alert("Not complete yet; shown are the rows so far.")
-        self.children = (self.line, panel)
-        if before is not None:
-            close_tree(before)
-
-    def close(self) -> None:
-        """Close the panel and the line."""
-        for part in (self.source, self.status, *self.children):
-            part.close()
-        super().close()
+        self.put(panel)
 
 
 def found_sweeps(folder: Path | None = None) -> tuple[str, ...]:

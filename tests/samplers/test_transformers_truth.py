@@ -121,6 +121,7 @@ def test_repetition_penalty_is_that_of_transformers(row, history, penalty):
 
 @given(row=rows(), chain=chains())
 @example(row=np.float32([12, 0]), chain=[("temperature", 0.25), ("top_h", 0.5)])  # weights far below 1e-16
+@example(row=np.float32([12, 0, 0, 0]), chain=[("temperature", 0.25), ("top_h", 0.5)])
 def test_the_processor_gives_the_warped_row(row, chain):
     """Values as well as the kept set: tempered, in float32."""
     expected = warped(row, chain)

@@ -45,7 +45,7 @@ def within_entropy(row: Row, parameters: NDArray[np.float64]) -> tuple[float, fl
     mass, moment, before = 0.0, 0.0, 0.0
     for i in range(int(row.low), math.ceil(end)):  # the entropy of a prefix grows with it
         stop = min(end, i + 1.0)
-        # Of a single token by itself: beside the sum of all those before it a small one is rounded away.
+        # Of a single token by itself, as in moment_between.
         weight = math.exp(row.x[i]) if i < row.x.shape[0] else mass_between(row, max(row.low, float(i)), stop)
         mass += weight
         moment += weight * x_of(row, i)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
 import typer
 
-from workbench.errors import SweepError
+from workbench.cli_sampler import sampler_from_options
 
 if TYPE_CHECKING:
-    from workbench.samplers import Sampler
     from workbench.sweeps.sweep import Sweep
 
 
@@ -39,11 +37,12 @@ def sweep(  # noqa: PLR0917  -- typer makes options of them
     from workbench import problems as sets  # noqa: PLC0415  -- --help should not wait for torch
     from workbench.sweeps.running import run  # noqa: PLC0415
 
+    drawn_with = sampler_from_options(sampler, {})
     found = sets.load(problems, prompt=prompt_column, answer=answer_column, difficulty=difficulty_column, limit=limit)
     folder = out or Path("sweeps") / f"{Path(model).name}-{found.name}"
     try:
         made = run(
-            model, found, samples=samples, sampler=_sampler(sampler), out=folder, backend=backend, seed=seed,  # type: ignore[arg-type]
+            model, found, samples=samples, sampler=drawn_with, out=folder, backend=backend, seed=seed,  # type: ignore[arg-type]
             max_new_tokens=max_new_tokens, batch_size=batch_size, workers=workers, top=top,
         )  # fmt: skip
     except KeyboardInterrupt:
@@ -51,29 +50,6 @@ def sweep(  # noqa: PLR0917  -- typer makes options of them
         raise typer.Exit(130) from None
     typer.echo(_table(made))
     typer.echo(f"wb.sweeps.open_sweep({str(folder)!r}) opens it; widgets.DifficultyPanel({str(folder)!r}) shows it.")
-
-
-def _sampler(text: str | None) -> Sampler | None:
-    """A sampler from the words of the command line.
-
-    Raises:
-        SweepError: they cannot be read.
-        ParameterError: a setting out of range.
-    """
-    if text is None:
-        return None
-    from workbench.samplers import Sampler  # noqa: PLC0415
-
-    if text.lstrip().startswith("{"):
-        try:
-            return Sampler.from_json(text)
-        except json.JSONDecodeError as problem:
-            raise SweepError(f"--sampler is no JSON ({problem}).") from problem
-    try:
-        pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
-        return Sampler(**{name.strip(): json.loads(value) for name, value in pairs})
-    except (ValueError, TypeError) as problem:
-        raise SweepError(f"--sampler {text!r}: write temperature=0.7,top_p=0.9, or JSON.") from problem
 
 
 def _table(made: Sweep) -> str:

@@ -70,7 +70,7 @@ def notebook(lab: Server, lab_page: Page, request: pytest.FixtureRequest) -> Ite
     if failed:
         page.screenshot(f"failed-{request.node.name}", always=True)
     problems = tuple(page.problems)  # what comes after this is widgets whose notebook is taken away
-    page.shut_down()
+    page.shut_down(keep=not failed)
     for other in lab_page.context.pages:
         if other is not lab_page:
             other.close()

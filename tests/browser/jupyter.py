@@ -51,16 +51,26 @@ _READY = """() => {
   const panel = window.jupyterapp?.shell.currentWidget;
   return panel?.sessionContext?.session?.kernel?.status === "idle" && panel.context.isReady;
 }"""
-_OPEN = """async (name) => {
-  await window.jupyterapp.commands.execute("docmanager:open", { path: name });
+_OPEN = """async ([name, kernel]) => {
+  const id = kernel ? { kernel: { id: kernel } } : {};
+  await window.jupyterapp.commands.execute("docmanager:open", { path: name, ...id });
 }"""
 # The notebook goes before its kernel: widgets say goodbye to theirs.
-_CLOSE = """() => {
+_CLOSE = """(keep) => {
   const { shell, serviceManager } = window.jupyterapp ?? {};
-  const session = shell?.currentWidget?.sessionContext?.session?.id;
+  const session = shell?.currentWidget?.sessionContext?.session;
+  const [id, kernel] = [session?.id, session?.kernel?.id];
   for (const widget of [...(shell?.widgets("main") ?? [])]) widget.dispose();
-  if (session) serviceManager.sessions.shutdown(session);
+  if (id && !keep) serviceManager.sessions.shutdown(id);
+  return kernel ?? null;
 }"""
+# A kernel as a new one, but for the modules it has imported.
+_CLEAN = """
+import gc, ipywidgets
+ipywidgets.Widget.close_all()
+get_ipython().reset(new_session=False)
+gc.collect()
+"""
 _OPENED = """(name) => window.jupyterapp?.shell.currentWidget?.context?.path === name"""
 _START = """(name) => {
   window.testCommandDone = false;
@@ -82,6 +92,8 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "notebooks"
+        self.kernel: str | None = None
+        """Of a kernel to be used again."""
         self._folder = folder
         self.root.mkdir(parents=True)
         self._write_settings()
@@ -186,11 +198,17 @@ class Notebook:
         page.on("pageerror", self._broke)
 
     def open(
-        self, source: Sequence[str] | Path | str, *, theme: str = "light", size: tuple[int, int] = (1280, 800)
+        self,
+        source: Sequence[str] | Path | str,
+        *,
+        theme: str = "light",
+        size: tuple[int, int] = (1280, 800),
+        sidebar: bool = False,
     ) -> Notebook:
         """Opens code cells given as strings, or a copy of an .ipynb file, without running anything.
 
-        A page that shows JupyterLab already opens it there.
+        A page that shows JupyterLab already opens it there, and on the kernel that the notebook before left, if it
+        did: importing torch anew takes longer than most tests. The sidebar is the file browser, open at first visit.
         """
         name = f"{uuid.uuid4().hex[:8]}.ipynb"
         if isinstance(source, (str, Path)):
@@ -200,13 +218,17 @@ class Notebook:
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, self.server.root / name)
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
-        if self.page.evaluate("() => Boolean(window.jupyterapp)"):
-            self.page.evaluate(_OPEN, name)
-        else:
-            self.page.goto(f"{self.server.url}/lab/workspaces/{name[:8]}/tree/{name}?reset")
+        if not self.page.evaluate("() => Boolean(window.jupyterapp)"):
+            self.page.goto(f"{self.server.url}/lab/workspaces/{name[:8]}?reset")
+            self.page.wait_for_function("() => window.jupyterapp?.restored", timeout=60_000)
+        kernel, self.server.kernel = self.server.kernel, None
+        self.page.evaluate(_OPEN, [name, kernel])
         self.page.wait_for_function(_OPENED, arg=name, timeout=60_000)
         self.page.wait_for_function(_READY, timeout=60_000)
-        self.command("application:toggle-left-area", when="() => !window.jupyterapp.shell.leftCollapsed")
+        self.command(
+            "application:toggle-left-area",
+            when=f"() => window.jupyterapp.shell.leftCollapsed === {str(sidebar).lower()}",
+        )
         self.set_theme(theme)
         return self
 
@@ -272,9 +294,12 @@ class Notebook:
         self.page.screenshot(path=path)
         return path
 
-    def shut_down(self) -> None:
-        """Ends the kernel, without waiting for that, and lets go of the page, so that the next test has both."""
-        self.page.evaluate(_CLOSE)
+    def shut_down(self, *, keep: bool = False) -> None:
+        """Lets go of the page, and ends the kernel without waiting for that, or keeps it, emptied, for the next one."""
+        if keep:
+            self.execute(_CLEAN)
+        kernel = self.page.evaluate(_CLOSE, keep)
+        self.server.kernel = kernel if keep else None
         self.page.remove_listener("console", self._heard)
         self.page.remove_listener("pageerror", self._broke)
 

@@ -133,6 +133,18 @@ def test_model_is_downloaded_once(hub, cache):
     assert hub.asked == []
 
 
+def test_a_download_can_be_stopped_and_goes_on(hub, cache):
+    with pytest.raises(ModelError, match=r"someone/model was stopped\. Load it again"):
+        wb.load("someone/model", device="cpu", stop=lambda: "model.safetensors" in hub.asked)
+    assert not list(cache.rglob("snapshots/*/model.safetensors"))
+    same(wb.load("someone/model", device="cpu", stop=lambda: False))
+
+
+def test_a_stop_before_the_weights_are_read_is_heard(llama_folder):
+    with pytest.raises(ModelError, match="was stopped"):
+        wb.load(llama_folder, device="cpu", stop=lambda: True)
+
+
 def test_estimate_downloads_no_weights(hub):
     assert estimate("someone/model", device="cpu").parameters == make_model("llama").num_parameters()
     assert "model.safetensors" not in hub.asked

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import workbench as wb
 from tests.sweeps.sweep_cases import KEY, SETTINGS, few, nearly_same, rows, same, tokens
 from workbench import cli
-from workbench.errors import SweepError
+from workbench.errors import ParameterError, SweepError
 from workbench.samplers import TopK
 from workbench.sweeps import Strategy
 from workbench.sweeps.folder import RESULTS
@@ -242,7 +242,7 @@ def test_the_command_line_runs_resumes_and_says_how_to_open_it(tmp_path):
         assert "open_sweep" in found.output
     assert wb.sweeps.open_sweep(tmp_path / "s").complete
     refused = CliRunner().invoke(cli.app, ["sweep", "--sampler", "hot", "--out", str(tmp_path / "t")])
-    assert isinstance(refused.exception, SweepError)
+    assert isinstance(refused.exception, ParameterError)
 
 
 def test_the_command_line_takes_a_table_by_its_columns(tmp_path):

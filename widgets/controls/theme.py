@@ -1,6 +1,8 @@
-"""Which of JupyterLab's themes is on, light or dark, as a trait that follows the user's choice."""
+"""The look of a panel: its style sheet, and which of JupyterLab's themes is on, as a trait that follows the choice."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import anywidget
 import traitlets
@@ -25,9 +27,10 @@ export default { render };
 
 
 class Theme(anywidget.AnyWidget):
-    """Put it anywhere in a panel; it shows nothing and keeps `dark` current."""
+    """Put it anywhere in a panel; it shows nothing, brings the style sheet along and keeps `dark` current."""
 
     _esm = _ESM
+    _css = Path(__file__).with_name("panel.css").read_text(encoding="utf-8")
     dark = traitlets.Bool(default_value=False).tag(sync=True)
 
     @property

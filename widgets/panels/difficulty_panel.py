@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import polars as pl
 
-from widgets.controls.closing import lay_out
+from widgets.controls.beside import beside
 from widgets.controls.export_bar import Exportable, ExportBar
 from widgets.controls.settings_sliders import SettingsSliders
 from widgets.controls.soon import Soon
@@ -84,7 +84,7 @@ class DifficultyPanel(ipywidgets.VBox):
         self._make_parts(strategies)
         super().__init__(
             [
-                self.theme, self.top, self.reasons, ipywidgets.HBox([self.left, self.tabs]), self.traces,
+                self.theme, self.top, self.reasons, beside(self.left, self.tabs, width=346), self.traces,
                 self.export_bar,
             ],
             layout={"width": "100%"},
@@ -114,7 +114,6 @@ class DifficultyPanel(ipywidgets.VBox):
             above=self.adapt.above, height=_HEIGHT,
         )  # fmt: skip
         self.tabs = ChartTabs((by_difficulty, scatter, adapt))
-        lay_out(self.tabs, flex="1 1 auto", min_width="0")
         self.tabs.observe(lambda _: self._turn(), "selected_index")
         self.traces = ProblemTraces(self.session, self.rows.sweep)
         self.export_bar = ExportBar(self._exportable)
@@ -143,7 +142,7 @@ class DifficultyPanel(ipywidgets.VBox):
         )  # fmt: skip
         self.labels = LabelTab(self._labelled)
         self._sides = [ipywidgets.VBox([self.view, self.view.buttons]), self.labels.side]
-        self.left = ipywidgets.VBox(self._sides, layout={"flex": "0 0 346px", "width": "346px", "margin": "0 8px 0 0"})
+        self.left = ipywidgets.VBox(self._sides)
         self._sides[1].layout.display = "none"
 
     def _turn(self) -> None:

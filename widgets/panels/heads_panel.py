@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from widgets.controls.beside import beside
 from widgets.controls.closing import lay_out
 from widgets.controls.export_bar import Exportable, ExportBar
 from widgets.controls.settings_sliders import SettingsSliders
@@ -89,7 +90,7 @@ class HeadPanel(ipywidgets.VBox):
         self._make_parts(texts=any(one is not None for one in (text, model, session, stats)) or history is None)
         super().__init__(
             [
-                self.theme, self.seen, self.bar, self.readout, ipywidgets.HBox([self.map, self.tabs]),
+                self.theme, self.seen, self.bar, self.readout, beside(self.map, self.tabs, width=400),
                 self.strip, self.view, self.bottom,
             ],
             layout={"width": "100%"},
@@ -114,14 +115,12 @@ class HeadPanel(ipywidgets.VBox):
         lay_out(self.view, **_COLUMNS)
         self.map = HeadMap(self._draw_map, self._soon.ask, training=self.history is not None and texts)
         self.readout = Readout(self.map.choice)
-        lay_out(self.map, flex="0 0 400px", width="400px", margin="0 8px 0 0")
         self.charts = HeadCharts(
             self._scene, self._redraw, self._stepped, self.map.choose,
             pointed=lambda token: self.strip.set_trait("cursor", token), model=lambda: self.data.model,
             history=self.history, texts=texts,
         )  # fmt: skip
         self.tabs = ChartTabs(self.charts.tabs)
-        lay_out(self.tabs, flex="1 1 auto", min_width="0")
         self.what = ipywidgets.Dropdown(
             options=[("the heatmap", "heatmap"), ("the open tab", "tab")], tooltip="What is exported",
             layout={"width": "130px"},

@@ -170,7 +170,7 @@ class ModelSlot(ipywidgets.VBox):
         self._waits = _TURN.locked()
         with _TURN:  # one that was stopped ends first
             self._waits = False
-            model = None if stop.is_set() else load(**request.arguments())
+            model = None if stop.is_set() else load(**request.arguments(), stop=stop)
             if stop.is_set():
                 del model
                 release()

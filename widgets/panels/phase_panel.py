@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import polars as pl
 
-from widgets.controls.closing import lay_out
+from widgets.controls.beside import beside
 from widgets.controls.export_bar import Exportable, ExportBar
 from widgets.controls.settings_sliders import SettingsSliders
 from widgets.controls.soon import Soon
@@ -87,7 +87,7 @@ class PhasePanel(ipywidgets.VBox):
         super().__init__(
             [
                 self.theme, ipywidgets.HBox(self.rows.menus), self.words, self.strip,
-                ipywidgets.HBox([self.beside, self.tabs]), self.export_bar,
+                beside(self.side, self.tabs, width=346), self.export_bar,
             ],
             layout={"width": "100%"},
         )  # fmt: skip
@@ -115,12 +115,9 @@ class PhasePanel(ipywidgets.VBox):
         self.chart = TraceChart(self.session, self.strip.set_trait)
         thoughts = Thoughts(self.session, self.rows, lambda: self.row)
         self.eat = EatTab(thoughts, lambda: self._connected and self._refresh(anew=True), runs)
-        self.beside = ipywidgets.VBox(
-            [self.own, self.eat.box], layout={"flex": "0 0 346px", "width": "346px", "margin": "0 8px 0 0"}
-        )
+        self.side = ipywidgets.VBox([self.own, self.eat.box])
         self.tabs = ChartTabs(self._charts())
         self.tabs.children[-1].layout.min_height = f"{HEIGHT}px"
-        lay_out(self.tabs, flex="1 1 auto", min_width="0")
         self.export_bar = ExportBar(self._exportable)
 
     def _charts(self) -> list[TabChart]:
@@ -314,7 +311,7 @@ class PhasePanel(ipywidgets.VBox):
             self.session.unobserve(self._trace_changed, "trace")
             self.session.unobserve(self._cursor_moved, ["cursor", "hover"])
             self.over.close()
-            parts = (self.eat, self.tabs, self.view, self.readout, self.own, self.beside, *self.rows.menus)
+            parts = (self.eat, self.tabs, self.view, self.readout, self.own, self.side, *self.rows.menus)
             for part in (*parts, *self.children):
                 part.close()
         super().close()

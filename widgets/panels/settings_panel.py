@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import ipywidgets
 
-from widgets.controls.closing import lay_out
+from widgets.controls.beside import beside
 from widgets.controls.export_bar import Exportable, ExportBar
 from widgets.controls.settings_sliders import SettingsSliders
 from widgets.controls.soon import Soon
@@ -72,7 +72,7 @@ class SettingsPanel(ipywidgets.VBox, Generic[S, R]):
         self._make_parts(settings)
         super().__init__(
             [
-                self.theme, self.sliders.buttons, self.summary, self.strip, ipywidgets.HBox([self.sliders, self.tabs]),
+                self.theme, self.sliders.buttons, self.summary, self.strip, beside(self.sliders, self.tabs, width=346),
                 self.export_bar,
             ],
             layout={"width": "100%"},
@@ -118,7 +118,6 @@ class SettingsPanel(ipywidgets.VBox, Generic[S, R]):
             settings, self._changed, presets=self.PRESETS, folded=self.LIVE_ONLY,
             folded_title="Matter in live decoding only", unused=self._unused,
         )  # fmt: skip
-        lay_out(self.sliders, flex="0 0 346px", width="346px", margin="0 8px 0 0")
         self.tabs: ReplayTabs[R] = ReplayTabs(self.VIEW, self._scene, self.strip.set_trait)
         self.export_bar = ExportBar(self._exportable)
 

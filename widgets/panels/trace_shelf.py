@@ -55,14 +55,16 @@ class TraceShelf(ipywidgets.VBox):
 
     def _make_parts(self) -> None:
         self.menu = ipywidgets.Dropdown(
-            options=[("no traces yet", _NONE)], layout={"width": "410px"}, tooltip="The trace that all panels show"
+            options=[("no traces yet", _NONE)],
+            layout={"flex": "9 1 200px", "width": "auto", "max_width": "410px"},
+            tooltip="The trace that all panels show",
         )
         self.save = _button("Save", "save", f"Write this trace to {self.folder}", self.save_trace)
         self.browse = _toggle("Open…", "folder-open", "Open a saved trace, or what a server recorded", self._fold_files)
         self.drop = _button("Drop", "trash", "Take this trace out of the session; its file stays", self.drop_trace)
         self.undo = _button("Undo", "undo", "Bring back the trace that was dropped last", self.undo_drop)
         self.compare = _toggle("Compare", "columns", "Several traces side by side", self._fold_comparison)
-        self.status = ipywidgets.HTML(layout={"flex": "1 1 160px", "min_width": "0", "margin": "0 0 0 8px"})
+        self.status = ipywidgets.HTML(layout={"flex": "1 1 auto", "min_width": "0", "margin": "0 0 0 8px"})
         self.files = OpenTraces(self.folder, self._opened, self._say)
         self.menu.observe(self._switched, "value")
         self.line = ipywidgets.HBox(

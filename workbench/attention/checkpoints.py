@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
@@ -20,10 +19,12 @@ from workbench.attention.training import rows_of
 from workbench.errors import AttentionError, ParameterError, WorkbenchError
 from workbench.models import LanguageModel, load
 from workbench.models.sources import resolve
+from workbench.stopping import asked_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workbench.stopping import Stop
     from workbench.traces import Trace
 
 Source: TypeAlias = "str | os.PathLike[str] | LanguageModel"
@@ -61,7 +62,7 @@ def head_history(
     run: str = "model",
     skip_rows: int = 1,
     progress: Callable[[int, int], None] | None = None,
-    stop: Event | Callable[[], bool] | None = None,
+    stop: Stop | None = None,
 ) -> HeadHistory:
     """Statistics of every head on one text at every checkpoint of a training, ascending by step; `loss` is null.
 
@@ -87,11 +88,11 @@ def head_history(
         PromptError: a text the first cannot be given; see `head_stats`.
     """
     planned = _plan(checkpoints, revisions)
-    halt = stop.is_set if isinstance(stop, Event) else stop
+    halt = asked_by(stop)
     frames: list[pl.DataFrame] = [pl.DataFrame(schema=SCHEMA)]
     known: _Reading | None = None
     for number, checkpoint in enumerate(planned, start=1):
-        if halt is not None and halt():
+        if halt():
             break
         try:
             frame, known = _measure(checkpoint, text, skip_rows, known)

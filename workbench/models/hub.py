@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi, errors, snapshot_download, try_to_load_from_cache
+from huggingface_hub.utils.tqdm import tqdm
 
 from workbench.errors import ModelError, WorkbenchError
 from workbench.models.weights import INDEX, SINGLE, Tensor, listed_shards, weight_names
@@ -44,12 +45,18 @@ def fetch_description(name: str, *, revision: str | None, token: str | None, cod
 
 
 def fetch_weights(
-    name: str, folder: Path, *, token: str | None, allow_pickle: bool, check: Callable[[list[Tensor]], None]
+    name: str,
+    folder: Path,
+    *,
+    token: str | None,
+    allow_pickle: bool,
+    check: Callable[[list[Tensor]], None],
+    stop: Callable[[], bool],
 ) -> None:
-    """Put the weights beside the description, after `check` has seen which tensors they hold.
+    """Put the weights beside the description, after `check` has seen which tensors they hold, until `stop` says True.
 
     Raises:
-        ModelError: none, or pickled ones only; no network; whatever `check` raises.
+        ModelError: none, or pickled ones only; no network; it was stopped; whatever `check` raises.
     """
     wanted = listed_shards(folder, name) if (folder / INDEX).is_file() else [SINGLE]
     if all((folder / file).is_file() for file in wanted):
@@ -66,7 +73,26 @@ def fetch_weights(
         wanted = weight_names(names, name, allow_pickle=allow_pickle)
     check(remote_tensors(name, folder, token=token))
     with _explained(name, folder.name):
-        snapshot_download(name, revision=folder.name, token=token, allow_patterns=wanted)
+        snapshot_download(
+            name, revision=folder.name, token=token, allow_patterns=wanted, tqdm_class=_ending(name, stop)
+        )
+
+
+def stopped(name: str) -> ModelError:
+    """What is raised once somebody has asked for an end."""
+    return ModelError(f"Loading {name} was stopped. Load it again to go on; what was downloaded stays in the cache.")
+
+
+def _ending(name: str, stop: Callable[[], bool]) -> type[tqdm]:
+    """A progress bar that ends the download: huggingface_hub asks nobody else between two chunks of a file."""
+
+    class Ending(tqdm):
+        def update(self, n: float | None = 1) -> bool | None:
+            if stop():
+                raise stopped(name)
+            return super().update(n)
+
+    return Ending
 
 
 def remote_tensors(name: str, folder: Path, *, token: str | None) -> list[Tensor]:

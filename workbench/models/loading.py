@@ -18,6 +18,7 @@ from workbench.models.memory import MemoryEstimate, estimate_tensors
 from workbench.models.settings import Settings, choose, is_installed, quantization_config
 from workbench.models.weights import INDEX, SINGLE, Tensor, Weights, find_weights, read_tensors
 from workbench.models.wrapping import describe
+from workbench.stopping import asked_by
 
 if TYPE_CHECKING:
     import os
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.models.language_model import LanguageModel
+    from workbench.stopping import Stop
 
 _ONE_AT_A_TIME = threading.Lock()
 """transformers sets process-wide state while it loads: two at once lose weights."""
@@ -40,6 +42,7 @@ def load(
     trust_remote_code: bool = False,
     allow_pickle: bool = False,
     token: str | None = None,
+    stop: Stop | None = None,
 ) -> LanguageModel:
     """Load a causal language model and its tokenizer through transformers.
 
@@ -53,13 +56,16 @@ def load(
         trust_remote_code: Whether to run Python code that comes with the model.
         allow_pickle: Whether to read pickled weights where there are no others.
         token: For private models on the hub; None takes the one you are logged in with.
+        stop: An event, or a function that says True, after which a download ends and no weights are read; what has
+            come of a file stays, and the next download goes on from there.
 
     Raises:
-        ModelError: it cannot be found, is refused, damaged, too large for the machine, or no causal language model.
+        ModelError: it cannot be found, is refused, damaged, too large for the machine, or no causal language model;
+            or it was stopped.
         MissingPackageError: quantization without its packages.
         ParameterError: a setting that does not exist.
     """
-    settings = choose(device, dtype, quantization)
+    settings, halt = choose(device, dtype, quantization), asked_by(stop)
     name, folder, commit = _locate(source, revision, token, code=trust_remote_code)
     config = folders.read_config(folder, name)
     folders.check_config(config, name, trust_remote_code=trust_remote_code)
@@ -68,7 +74,7 @@ def load(
         _estimate(name, config, tensors, settings).check()
 
     if commit is not None:
-        hub.fetch_weights(name, folder, token=token, allow_pickle=allow_pickle, check=check)
+        hub.fetch_weights(name, folder, token=token, allow_pickle=allow_pickle, check=check, stop=halt)
     weights = find_weights(folder, name, allow_pickle=allow_pickle)
     check(_tensors(weights))
     folders.check_tokenizer(folder, name)
@@ -78,6 +84,8 @@ def load(
         "local_files_only": commit is None or not trust_remote_code,
     }
     with _ONE_AT_A_TIME, _quietly(), _explained(name, quantization):
+        if halt():
+            raise hub.stopped(name)
         tokenizer = AutoTokenizer.from_pretrained(folder, **remote)
         model = _load_weights(name, folder, weights, settings, remote)
     return describe(model, tokenizer, name=name, revision=commit, quantization=quantization)

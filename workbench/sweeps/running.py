@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
 from tqdm.auto import tqdm
@@ -17,6 +16,7 @@ from workbench.models import LanguageModel
 from workbench.problems import Problems
 from workbench.problems import load as load_problems
 from workbench.samplers import Sampler
+from workbench.stopping import Stop, asked_by
 from workbench.sweeps.estimating import Estimate, estimate_units
 from workbench.sweeps.folder import SweepFolder
 from workbench.sweeps.local import Worker, run_here
@@ -49,7 +49,7 @@ def run(
     workers: int | None = None,
     top: int = 0,
     progress: bool | Callable[[Progress], None] = True,
-    stop: Event | Callable[[], bool] | None = None,
+    stop: Stop | None = None,
 ) -> Sweep:
     """Decode problems x samples x samplers x models into `out`, grade every response, and keep every token.
 
@@ -86,7 +86,7 @@ def run(
     found = problems if isinstance(problems, Problems) else load_problems(problems)
     models, arms = _models(model), arms_of(sampler)
     sources = _sources(models) if backend == "ray" else {}
-    halt: Callable[[], bool] = stop.is_set if isinstance(stop, Event) else stop or (lambda: False)
+    halt = asked_by(stop)
     folder = SweepFolder(Path(out).expanduser())
     with folder.locked():
         settings = _settings(folder, found, models, arms, samples, seed, max_new_tokens, batch_size, top)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +11,7 @@ import torch
 from workbench.errors import ParameterError, PromptError
 from workbench.kernels.sketch import MAX_BINS
 from workbench.models.memory import available_memory
+from workbench.stopping import asked_by
 from workbench.traces.decode import decode
 from workbench.traces.grouping import groups
 from workbench.traces.provenance import provenance
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from workbench.models import LanguageModel
     from workbench.samplers import Sampler
+    from workbench.stopping import Stop
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def record_batch(
     seeds: Sequence[int],
     max_new_tokens: int | Sequence[int],
     top: int = 256,
-    stop: Event | Callable[[], bool] | None = None,
+    stop: Stop | None = None,
     on_step: Callable[[int], None] | None = None,
     texts: Sequence[str] | None = None,
     questions: Sequence[str] | None = None,
@@ -105,7 +106,7 @@ def record_tasks(
     *,
     sampler: Sampler,
     top: int,
-    stop: Event | Callable[[], bool] | None = None,
+    stop: Stop | None = None,
     on_step: Callable[[int], None] | None = None,
     on_token: Callable[[Token], None] | None = None,
 ) -> list[Trace]:
@@ -113,11 +114,10 @@ def record_tasks(
 
     `on_token` is told phases, which depend on how a prompt ends: it is for tasks that share theirs.
     """
-    halt = stop.is_set if isinstance(stop, Event) else stop
     found: dict[int, Trace] = {}
     for group in groups(model, [len(task.prompt_ids) for task in tasks]):
         chosen = [tasks[place] for place in group]
-        traces = _decoded(model, chosen, sampler, top=top, stop=halt, on_step=on_step, on_token=on_token)
+        traces = _decoded(model, chosen, sampler, top=top, stop=asked_by(stop), on_step=on_step, on_token=on_token)
         found |= dict(zip(group, traces, strict=True))
     return [found[place] for place in range(len(tasks))]
 
@@ -128,7 +128,7 @@ def _decoded(
     sampler: Sampler,
     *,
     top: int,
-    stop: Callable[[], bool] | None,
+    stop: Callable[[], bool],
     on_step: Callable[[int], None] | None,
     on_token: Callable[[Token], None] | None,
 ) -> list[Trace]:

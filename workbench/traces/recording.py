@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import ParameterError
 from workbench.samplers import Sampler
+from workbench.stopping import Stop, asked_by
 from workbench.traces.batching import Task, check_memory, record_tasks
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def record(
     chat: bool | None = None,
     top: int = 256,
     on_token: Callable[[Token], None] | None = None,
-    stop: Event | Callable[[], bool] | None = None,
+    stop: Stop | None = None,
 ) -> Any:  # noqa: ANN401  -- Trace for n=1, list[Trace] else; an overload cannot tell n=1 from another int
     """Decode `prompt` and keep, for every token, the raw distribution and the one it was really drawn from.
 
@@ -66,10 +66,10 @@ def record(
     question = prompt if isinstance(prompt, str) else None
     size = batch_size or max(1, min(n, 16, _BATCH_BYTES // (8 * model.vocabulary)))
     check_memory(n, n * limit, top, model.vocabulary)
-    halt = stop.is_set if isinstance(stop, Event) else stop
+    halt = asked_by(stop)
     traces: list[Trace] = []
     for first in range(0, n, size):
-        if first and halt is not None and halt():
+        if first and halt():
             break
         batch = range(first, min(first + size, n))
         tasks = [Task(tuple(ids), text, seed + i, i, limit, question) for i in batch]

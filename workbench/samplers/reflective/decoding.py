@@ -15,11 +15,11 @@ from workbench.traces.recording import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from threading import Event
 
     import torch
 
     from workbench.models import LanguageModel
+    from workbench.stopping import Stop
     from workbench.traces.recorder import Token
     from workbench.traces.recording import Prompt
 
@@ -34,7 +34,7 @@ def decode(
     seed: int = 0,
     chat: bool | None = None,
     on_token: Callable[[Token], None] | None = None,
-    stop: Event | Callable[[], bool] | None = None,
+    stop: Stop | None = None,
     top: int = 256,
 ) -> ReflectiveRun:
     """Decode one sequence, correcting the logits wherever the entropy jumps; see `Reflective` for when and how.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from workbench.samplers.switching.loop import SwitchingLoop
 from workbench.samplers.switching.pair import check_text, check_vocabularies
 from workbench.samplers.switching.run import SwitchingRun
 from workbench.samplers.switching.settings import Switching
+from workbench.stopping import asked_by
 from workbench.traces.provenance import provenance
 from workbench.traces.trace import Trace, names_of, phases_of, token_frame, unknown_columns
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from workbench.models import LanguageModel
+    from workbench.stopping import Stop
     from workbench.traces.recorder import Token
 
 _DEFAULT = Switching()
@@ -39,7 +40,7 @@ def decode(
     seed: int = 0,
     chat: bool | None = None,
     on_token: Callable[[Token], None] | None = None,
-    stop: Event | Callable[[], bool] | None = None,
+    stop: Stop | None = None,
     top: int = 256,
 ) -> SwitchingRun:
     """Decode `prompt` with Entropy Adaptive Decoding, and record every token as `wb.record` does.
@@ -81,7 +82,7 @@ def decode(
         small, large, ids, settings, sampler=drawn_with, seed=seed, limit=limit, top=top, on_token=on_token
     )
     began = time.perf_counter()
-    finish = loop.run(stop.is_set if isinstance(stop, Event) else stop)
+    finish = loop.run(asked_by(stop))
     route = loop.router.route()
     about = {
         "question": prompt if isinstance(prompt, str) else None,

@@ -67,7 +67,7 @@ class SwitchingLoop:
         """The tokens drawn so far."""
         return self._ids[self._prompt :]
 
-    def run(self, stop: Callable[[], bool] | None) -> str:
+    def run(self, stop: Callable[[], bool]) -> str:
         """Draw until an end token (of the model that drew it), the limit or `stop`; say which: end, length, stopped.
 
         Raises:
@@ -84,7 +84,7 @@ class SwitchingLoop:
             self._ids.append(int(token))
             if self._ids[-1] in active.model.end_ids:
                 return "end"
-            if stop is not None and stop():
+            if stop():
                 return "stopped"
         return "length"
 

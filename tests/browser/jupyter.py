@@ -66,10 +66,9 @@ _CLOSE = """(keep) => {
 }"""
 # A kernel as a new one, but for the modules it has imported.
 _CLEAN = """
-import gc, ipywidgets
-ipywidgets.Widget.close_all()
+__import__("ipywidgets").Widget.close_all()
 get_ipython().reset(new_session=False)
-gc.collect()
+__import__("gc").collect()
 """
 _OPENED = """(name) => window.jupyterapp?.shell.currentWidget?.context?.path === name"""
 _START = """(name) => {

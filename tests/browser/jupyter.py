@@ -191,6 +191,8 @@ class Notebook:
 
     def __init__(self, page: Page, server: Server) -> None:
         self.page = page
+        self.frame = page.main_frame
+        """Where JupyterLab is: the page itself, or a frame in it."""
         self.server = server
         self.problems: list[str] = []
         page.on("console", self._heard)
@@ -217,13 +219,13 @@ class Notebook:
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, self.server.root / name)
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
-        if not self.page.evaluate("() => Boolean(window.jupyterapp)"):
+        if not self.frame.evaluate("() => Boolean(window.jupyterapp)"):
             self.page.goto(f"{self.server.url}/lab/workspaces/{name[:8]}?reset")
-            self.page.wait_for_function("() => window.jupyterapp?.restored", timeout=60_000)
+            self.frame.wait_for_function("() => window.jupyterapp?.restored", timeout=60_000)
         kernel, self.server.kernel = self.server.kernel, None
-        self.page.evaluate(_OPEN, [name, kernel])
-        self.page.wait_for_function(_OPENED, arg=name, timeout=60_000)
-        self.page.wait_for_function(_READY, timeout=60_000)
+        self.frame.evaluate(_OPEN, [name, kernel])
+        self.frame.wait_for_function(_OPENED, arg=name, timeout=60_000)
+        self.frame.wait_for_function(_READY, timeout=60_000)
         self.command(
             "application:toggle-left-area",
             when=f"() => window.jupyterapp.shell.leftCollapsed === {str(sidebar).lower()}",
@@ -233,30 +235,30 @@ class Notebook:
 
     def command(self, name: str, args: dict[str, Any] | None = None, *, when: str = "() => true") -> None:
         """Runs one of JupyterLab's commands, as its menus do."""
-        if self.page.evaluate(when):
-            self.page.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, args or {}])
+        if self.frame.evaluate(when):
+            self.frame.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, args or {}])
 
     def set_theme(self, theme: str) -> None:
         light = "true" if theme == "light" else "false"
         self.command("apputils:change-theme", {"theme": THEMES[theme]})
-        self.page.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light)
+        self.frame.wait_for_function("light => document.body.dataset.jpThemeLight === light", arg=light)
 
     def run_all(self, *, timeout: float = 60) -> None:
         """Runs every cell and waits; a cell that fails, fails the test."""
         self._run("notebook:run-all-cells", timeout)
 
     def run_cell(self, index: int, *, timeout: float = 60) -> None:
-        self.page.evaluate("i => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = i; }", index)
+        self.frame.evaluate("i => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = i; }", index)
         self._run("notebook:run-cell", timeout)
 
     def execute(self, code: str) -> None:
         """Runs statements in the notebook's kernel, beside its cells."""
-        if error := self.page.evaluate(_EXECUTE, code):
+        if error := self.frame.evaluate(_EXECUTE, code):
             raise AssertionError(f"{code!r} raised {error}")
 
     def value(self, expression: str) -> Any:
         """A Python expression's value in the notebook's kernel, through JSON."""
-        reply = self.page.evaluate(_EVALUATE, f"__import__('json').dumps({expression})")
+        reply = self.frame.evaluate(_EVALUATE, f"__import__('json').dumps({expression})")
         if "error" in reply:
             raise AssertionError(f"{expression!r} raised {reply['error']}")
         return json.loads(ast.literal_eval(reply["text"]))  # the repr of a string
@@ -281,7 +283,7 @@ class Notebook:
         return value
 
     def cell(self, index: int) -> Locator:
-        return self.page.locator(f'.jp-Notebook .jp-Cell[data-windowed-list-index="{index}"]')
+        return self.frame.locator(f'.jp-Notebook .jp-Cell[data-windowed-list-index="{index}"]')
 
     def screenshot(self, name: str, *, always: bool = False) -> Path | None:
         """Into tests/browser/artifacts, where WORKBENCH_SCREENSHOTS is set (or always, for a failure)."""
@@ -297,16 +299,16 @@ class Notebook:
         """Lets go of the page, and ends the kernel without waiting for that, or keeps it, emptied, for the next one."""
         if keep:
             self.execute(_CLEAN)
-        kernel = self.page.evaluate(_CLOSE, keep)
+        kernel = self.frame.evaluate(_CLOSE, keep)
         self.server.kernel = kernel if keep else None
         self.page.remove_listener("console", self._heard)
         self.page.remove_listener("pageerror", self._broke)
 
     def _run(self, command: str, timeout: float) -> None:
-        self.page.evaluate(_START, command)
-        self.page.wait_for_function("() => window.testCommandDone", timeout=timeout * 1000)
-        self.page.wait_for_function(_READY, timeout=timeout * 1000)
-        errors = self.page.evaluate(_ERRORS)
+        self.frame.evaluate(_START, command)
+        self.frame.wait_for_function("() => window.testCommandDone", timeout=timeout * 1000)
+        self.frame.wait_for_function(_READY, timeout=timeout * 1000)
+        errors = self.frame.evaluate(_ERRORS)
         assert not errors, "\n".join(errors)
 
     def _broke(self, error: object) -> None:

@@ -29,27 +29,27 @@ app
 """
 
 
-def tab(page, title):
-    return page.locator(".workbench-app > .widget-tab > .lm-TabBar .lm-TabBar-tab").get_by_text(title, exact=True)
+def tab(frame, title):
+    return frame.locator(".workbench-app > .widget-tab > .lm-TabBar .lm-TabBar-tab").get_by_text(title, exact=True)
 
 
 def turn(notebook, title):
     """Click a tab and wait until it is drawn; the seconds that took."""
     began = time.perf_counter()
-    tab(notebook.page, title).click()
-    notebook.page.locator(SEEN[title]).wait_for()
+    tab(notebook.frame, title).click()
+    notebook.frame.locator(SEEN[title]).wait_for()
     return time.perf_counter() - began
 
 
-def show(notebook, cell, *, theme="light"):
+def show(notebook, cell, **how):
     """Run the notebook and bring the app into sight; the seconds from the kernel's being ready."""
-    notebook.open([cell], theme=theme)
+    notebook.open([cell], **how)
     notebook.execute("import workbench, widgets.app")
     began = time.perf_counter()
     notebook.run_all(timeout=120)
-    notebook.page.locator(".workbench-app").wait_for()
+    notebook.frame.locator(".workbench-app").wait_for()
     taken = time.perf_counter() - began
-    notebook.page.locator(".workbench-app").evaluate("app => app.scrollIntoView()")
+    notebook.frame.locator(".workbench-app").evaluate("app => app.scrollIntoView()")
     return taken
 
 

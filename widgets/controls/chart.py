@@ -9,7 +9,7 @@ import traitlets
 from plotly.serializers import custom_serializers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Chart(go.FigureWidget):
@@ -24,6 +24,11 @@ class Chart(go.FigureWidget):
     _esm = str(go.FigureWidget._esm)  # noqa: SLF001
 
     _js2py_traceDeltas = traitlets.Dict(allow_none=True).tag(sync=True, echo_update=False, **custom_serializers)  # noqa: N815
+
+    def when_drawn(self, work: Callable[[], None]) -> None:
+        """Do `work` once the browser has drawn what was changed; at once where nothing is to be drawn."""
+        if work not in self._waiting_edit_callbacks:  # without a browser they would pile up
+            self.on_edits_completed(work)
 
     @traitlets.observe("_js2py_traceDeltas")
     def _handler_js2py_traceDeltas(self, change: Mapping[str, dict | None]) -> None:  # noqa: N802  -- plotly's name

@@ -34,10 +34,10 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
         self._shown: go.Figure | None = None
         self._since: Updates = {}
         self._layout_since: dict[str, Any] = {}
-        self.figure: go.FigureWidget | None = None
+        self.figure: Chart | None = None
         super().__init__(layout={"width": "100%", "min_height": f"{height}px", "overflow": "hidden"})
 
-    def unveil(self) -> go.FigureWidget:
+    def unveil(self) -> Chart:
         """Show the chart, building it the first time."""
         if self.figure is None:
             self._shown = self._build()
@@ -77,6 +77,13 @@ class FigureBox(ipywidgets.VBox):  # a VBox stretches its child to the full widt
             self.figure.data = self.figure.data[earlier:]
             if self._connect is not None:
                 self._connect(self.figure)
+
+    def when_drawn(self, work: Callable[[], None]) -> None:
+        """Do `work` once the browser has drawn what was changed; at once where there is nothing to draw."""
+        if self.figure is None:
+            work()
+        else:
+            self.figure.when_drawn(work)
 
     def recolour(self, theme: Theme) -> None:
         """Follow the theme."""

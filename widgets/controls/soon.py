@@ -17,7 +17,7 @@ class Soon:
 
     Args:
         work: what to do.
-        after: seconds from the first time it is asked for, where something else should be seen before it.
+        after: seconds from the first time it is asked for, unless `do_now` comes before.
     """
 
     def __init__(self, work: Callable[[], None], *, after: float = 0.0) -> None:
@@ -39,6 +39,12 @@ class Soon:
             self._work()
         else:
             self._handle = loop.call_later(self._after, self._run) if self._after else loop.call_soon(self._run)
+
+    def do_now(self) -> None:
+        """Do what has been asked for without waiting any longer."""
+        if self._handle is not None:
+            self.cancel()
+            self._work()
 
     def cancel(self) -> None:
         """Forget what was asked for."""

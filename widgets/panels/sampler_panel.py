@@ -36,7 +36,7 @@ _STYLE = Path(__file__).with_name("sampler.css").read_text(encoding="utf-8")
 _LAYERS = ("entropy", "surprisal", "rank", "varentropy")
 """The raw ones: what the recording's own sampler did is not what this panel is about."""
 _WRAP = {"flex_flow": "row wrap", "align_items": "flex-start"}
-_CHART_FIRST = 0.05
+_AT_LATEST = 0.5
 """Seconds the browser has for the chart along the trace before the rest of the panel asks to be drawn."""
 
 
@@ -77,7 +77,7 @@ class SamplerPanel(ipywidgets.VBox):
                 self.session.set_trait(name, value)
         self.replays = Replays()
         self._soon, self._cursor_soon = Soon(self._recompute), Soon(self._follow_cursor)
-        self._others_soon = Soon(self._refresh_others, after=_CHART_FIRST)
+        self._others_soon = Soon(self._refresh_others, after=_AT_LATEST)
         self._make_parts()
         super().__init__(
             [
@@ -187,6 +187,7 @@ class SamplerPanel(ipywidgets.VBox):
         self.along.refresh(a_alone=a_alone)
         if a_alone:
             self._others_soon.ask()
+            self.along.chart.when_drawn(self._others_soon.do_now)
         else:
             self._refresh_others()
 

@@ -15,13 +15,13 @@ from workbench.attention.scores import ScoreReader
 from workbench.errors import AttentionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    import torch
     from numpy.typing import NDArray
     from torch import nn
 
     from workbench.attention.following import Followed
+    from workbench.attention.interface import Call
     from workbench.models import LanguageModel
     from workbench.traces import Trace
 
@@ -37,22 +37,14 @@ class AttentionCapture:
         self._block, self._model = block, model
         self._read = ScoreReader().read
 
-    def __call__(
-        self,
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        mask: torch.Tensor | None,
-        how: Mapping[str, Any],
-    ) -> None:
+    def __call__(self, call: Call) -> None:
         """Measure one attention call."""
-        layer = layer_of(module)
-        scores = self._read(module, query, key, mask, how)
-        for one, followed in zip(scores, self.follower.rows(len(scores), query.shape[2]), strict=True):
-            ids, sink = followed.keys(key.shape[2])
+        scores = self._read(call)
+        for one, followed in zip(scores, self.follower.rows(len(scores), call.query.shape[2]), strict=True):
+            ids, sink = followed.keys(call.key.shape[2])
             measured = row_statistics(one, block=self._block, ids=ids, sink=sink)
-            followed.rows.setdefault(layer, []).append(measured)
-            followed.support.setdefault(layer, []).append(one.seen.support.numpy().astype(np.int32))
+            followed.rows.setdefault(call.layer, []).append(measured)
+            followed.support.setdefault(call.layer, []).append(one.seen.support.numpy().astype(np.int32))
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -149,15 +141,3 @@ def capture(model: LanguageModel, *, block: int = BLOCK) -> Iterator[AttentionCa
             yield collected
         finally:
             handle.remove()
-
-
-def layer_of(module: nn.Module) -> int:
-    """The number of the layer an attention module belongs to.
-
-    Raises:
-        AttentionError: it does not say.
-    """
-    layer: int | None = getattr(module, "layer_idx", None)
-    if layer is None:
-        raise AttentionError(f"{type(module).__name__} does not know which layer it belongs to (no layer_idx).")
-    return int(layer)

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from workbench.errors import AttentionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from torch import nn
 
@@ -33,19 +34,25 @@ EAGER_ROWS = 128
 """Queries given to a model's own eager function at a time; the last share takes the rest, up to twice as many."""
 
 
-class Observer(Protocol):
-    """Looks at every attention call of a model."""
+class Call(NamedTuple):
+    """One attention call of a model, as attention takes it."""
 
-    def __call__(
-        self,
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        mask: torch.Tensor | None,
-        how: Mapping[str, Any],
-    ) -> None:
-        """One call: query (B, Hq, Q, D) and key (B, Hkv, K, D) as attention takes them, rotated, and its settings."""
+    module: nn.Module
+    query: torch.Tensor
+    """(B, Hq, Q, D), rotated."""
+    key: torch.Tensor
+    """(B, Hkv, K, D), rotated."""
+    mask: torch.Tensor | None
+    how: Mapping[str, Any]
+    """The call's settings: scaling, softcap and what else there is."""
 
+    @property
+    def layer(self) -> int:
+        """The number of its layer; an AttentionError where the module does not say."""
+        return layer_of(self.module)
+
+
+Observer = Callable[[Call], None]
 
 _OBSERVER: ContextVar[Observer | None] = ContextVar("attention observer", default=None)
 _LOCK = threading.RLock()  # a model's setting is one for all threads: two observations of it must not cross
@@ -81,6 +88,18 @@ def observed(hf: nn.Module, observer: Observer) -> Iterator[None]:
 def is_observing(observer: Observer) -> bool:
     """Whether attention calls of this thread are shown to this one now."""
     return _OBSERVER.get() is observer
+
+
+def layer_of(module: nn.Module) -> int:
+    """The number of the layer an attention module belongs to.
+
+    Raises:
+        AttentionError: it does not say.
+    """
+    layer: int | None = getattr(module, "layer_idx", None)
+    if layer is None:
+        raise AttentionError(f"{type(module).__name__} does not know which layer it belongs to (no layer_idx).")
+    return int(layer)
 
 
 def usual_setting(hf: Any) -> str:  # noqa: ANN401  -- transformers models answer to more than nn.Module
@@ -140,7 +159,7 @@ def _observing(usual: Callable[..., Any]) -> Callable[..., Any]:
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         observer = _OBSERVER.get()
         if observer is not None:
-            observer(module, query, key, attention_mask, how)
+            observer(Call(module, query, key, attention_mask, how))
         result: tuple[torch.Tensor, torch.Tensor | None] = usual(module, query, key, value, attention_mask, **how)
         return result
 

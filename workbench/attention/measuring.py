@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,10 +17,11 @@ from workbench.attention.running import read_padding, read_tokens, run_observed
 from workbench.errors import AttentionError, ParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
+    from workbench.attention.interface import Call
     from workbench.models import LanguageModel
     from workbench.traces import Trace
 
@@ -86,15 +87,9 @@ def _run(model: LanguageModel, ids: Sequence[int], attended: NDArray[np.bool_], 
     modules = sum(1 for _ in hf.modules())
     enough = _CALLS.get(hf, {}).get(modules)
 
-    def observe(
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        mask: torch.Tensor | None,
-        how: Mapping[str, Any],
-    ) -> None:
+    def observe(call: Call) -> None:
         nonlocal seen
-        captured(module, query, key, mask, how)
+        captured(call)
         seen += 1
         if seen == enough:
             raise _Enough

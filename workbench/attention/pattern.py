@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import torch
 
-from workbench.attention.capture import layer_of
 from workbench.attention.running import run_observed
 from workbench.attention.scores import ScoreReader
 from workbench.errors import AttentionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from torch import nn
 
+    from workbench.attention.interface import Call
     from workbench.models import LanguageModel
 
 LARGEST_WINDOW = 256
@@ -81,15 +80,9 @@ def head_pattern(
     found: list[torch.Tensor] = []
     read = ScoreReader().read
 
-    def observe(
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        mask: torch.Tensor | None,
-        how: Mapping[str, Any],
-    ) -> None:
-        if layer_of(module) == layer:
-            scores = read(module, query, key, mask, how)[0]
+    def observe(call: Call) -> None:
+        if call.layer == layer:
+            scores = read(call)[0]
             if head >= scores.heads:
                 raise AttentionError(f"Layer {layer} of {model.name} has {scores.heads} heads, so no head {head}.")
             weights = scores.of_queries(torch.arange(start, stop), head)[0].softmax(dim=-1).nan_to_num(0.0)

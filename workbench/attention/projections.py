@@ -21,6 +21,7 @@ from workbench.errors import AttentionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from workbench.attention.interface import Call
     from workbench.models import LanguageModel
 
 _AT_ONCE = 512
@@ -69,14 +70,8 @@ class OneToken:
         """(N, D) -> queries (H, N, d) and keys (Hkv, N, d) float64 of N texts of that one state each."""
         found: list[torch.Tensor] = []
 
-        def observe(
-            module: nn.Module,  # noqa: ARG001
-            query: torch.Tensor,
-            key: torch.Tensor,
-            mask: torch.Tensor | None,  # noqa: ARG001
-            how: Mapping[str, Any],  # noqa: ARG001
-        ) -> None:
-            found.extend(side[:, :, 0].transpose(0, 1).cpu().double() for side in (query, key))
+        def observe(call: Call) -> None:
+            found.extend(side[:, :, 0].transpose(0, 1).cpu().double() for side in (call.query, call.key))
             raise _Seen
 
         usual = hidden_state(self.args, self.kwargs)
@@ -157,14 +152,8 @@ def one_token_calls(model: LanguageModel, token: int) -> dict[nn.Module, OneToke
     found: dict[nn.Module, OneToken] = {}
     modules = [module for module in model.hf.modules() if getattr(module, "layer_idx", None) is not None]
 
-    def observe(
-        module: nn.Module,
-        query: torch.Tensor,  # noqa: ARG001
-        key: torch.Tensor,  # noqa: ARG001
-        mask: torch.Tensor | None,  # noqa: ARG001
-        how: Mapping[str, Any],  # noqa: ARG001
-    ) -> None:
-        found[module] = OneToken(model.hf, module, *given[module])
+    def observe(call: Call) -> None:
+        found[call.module] = OneToken(model.hf, call.module, *given[call.module])
 
     with watched_inputs(modules) as given:
         run_observed(model, [token], np.ones(1, np.bool_), observe)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import torch
 
-from workbench.attention.capture import layer_of
 from workbench.attention.memory import estimate_memory
 from workbench.attention.running import read_padding, read_tokens, run_observed
 from workbench.attention.scores import ScoreReader
@@ -17,11 +16,11 @@ from workbench.errors import AttentionError, ParameterError
 from workbench.models.memory import available_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
-    from torch import nn
 
+    from workbench.attention.interface import Call
     from workbench.models import LanguageModel
     from workbench.traces import Trace
 
@@ -172,25 +171,17 @@ class _Sampled:
         self.weights: dict[int, torch.Tensor] = {}
         """(H, R, T) on the CPU, by layer."""
 
-    def __call__(
-        self,
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        mask: torch.Tensor | None,
-        how: Mapping[str, Any],
-    ) -> None:
-        layer = layer_of(module)
-        if self._layers is not None and layer not in self._layers:
+    def __call__(self, call: Call) -> None:
+        if self._layers is not None and call.layer not in self._layers:
             return
-        scores = self._read(module, query, key, mask, how)[0]
+        scores = self._read(call)[0]
         made = scores.of_queries(self._rows)
         positions = scores.seen.positions.to(made.device)
         if self._sink is not None:
             made = made.masked_fill(positions == self._sink, -torch.inf)
-        whole = made.new_zeros(*made.shape[:2], query.shape[2])
+        whole = made.new_zeros(*made.shape[:2], call.query.shape[2])
         whole[..., positions] = made.softmax(dim=-1).nan_to_num(0.0)
-        self.weights[layer] = whole.cpu()
+        self.weights[call.layer] = whole.cpu()
 
 
 def _divergences(weights: torch.Tensor, rows: int) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -11,9 +11,9 @@ from workbench.attention.visibility import Visibility, read_mask
 from workbench.errors import AttentionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from torch import nn
+    from workbench.attention.interface import Call
 
 _BUFFER = 2**19
 """Scores held at a time, unless one key head's block alone is larger: 2 MB stay in a core's cache."""
@@ -92,19 +92,13 @@ class ScoreReader:
     def __init__(self) -> None:
         self._last: dict[tuple[int, int, int, int], tuple[torch.Tensor | None, Visibility]] = {}
 
-    def read(
-        self,
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        mask: torch.Tensor | None,
-        how: Mapping[str, Any],
-    ) -> list[Scores]:
+    def read(self, call: Call) -> list[Scores]:
         """The scores of each sequence of the batch.
 
         Raises:
             AttentionError: the call computes something else than a softmax of scaled, capped and masked products.
         """
+        module, query, key, mask, how = call
         for name, words in _UNREADABLE.items():
             if how.get(name) is not None:
                 raise AttentionError(f"{type(module).__name__} uses {words}, which head statistics cannot read.")

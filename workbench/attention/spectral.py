@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from workbench.attention.bounds import EntropyBounds, entropy_bound
-from workbench.attention.capture import layer_of
+from workbench.attention.interface import layer_of
 from workbench.attention.memory import estimate_memory
 from workbench.attention.projections import Projection, close, hidden_state, one_token_calls, rounding, watched_inputs
 from workbench.attention.running import run_observed
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-    from torch import nn
 
     from workbench.attention.head_stats import HeadStats
+    from workbench.attention.interface import Call
     from workbench.attention.projections import OneToken
     from workbench.attention.scores import Scores
     from workbench.models import LanguageModel
@@ -75,16 +75,9 @@ def spectral_bounds(model: LanguageModel, stats: HeadStats) -> EntropyBounds:
     read = ScoreReader().read
     found: dict[int, NDArray[np.float64]] = {}
 
-    def observe(
-        module: nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        mask: torch.Tensor | None,
-        how: Mapping[str, Any],
-    ) -> None:
-        inputs = hidden_state(*given.pop(module))[0].cpu().double()
-        scores = read(module, query, key, mask, how)[0]
-        found[layer_of(module)] = _layer_sigma(calls[module], inputs, (query[0], key[0]), scores).numpy()
+    def observe(call: Call) -> None:
+        inputs, sides = hidden_state(*given.pop(call.module))[0].cpu().double(), (call.query[0], call.key[0])
+        found[call.layer] = _layer_sigma(calls[call.module], inputs, sides, read(call)[0]).numpy()
 
     with watched_inputs(list(calls)) as given:
         run_observed(model, stats.token_ids, stats.attended, observe)

@@ -308,6 +308,24 @@ def test_many_requests_are_one_piece_of_work_with_the_newest_value():
     assert done == [7, "at once"]
 
 
+def test_what_waits_can_be_done_before_its_time_and_is_done_once():
+    done = []
+
+    async def asked_twice():
+        soon = Soon(lambda: done.append("done"), after=0.02)
+        soon.do_now()
+        assert done == []  # nobody asked
+        soon.ask()
+        soon.do_now()
+        assert (done, soon.due) == (["done"], False)
+        await asyncio.sleep(0.04)
+        soon.ask()
+        await asyncio.sleep(0.04)
+
+    asyncio.run(asked_twice())
+    assert done == ["done", "done"]
+
+
 def test_a_refused_default_is_said_and_not_thrown(told, monkeypatch):
     class Refuses(Temperature):
         name = "refuses"

@@ -258,6 +258,7 @@ def test_the_command_line_takes_a_table_by_its_columns(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_two_ray_workers_give_the_same_rows(whole, tmp_path):
     pytest.importorskip("ray")
     # One thread a worker, more here: sums may be rounded otherwise.

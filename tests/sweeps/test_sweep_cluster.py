@@ -1,4 +1,7 @@
-"""Workers in other processes: what they say, that they stop, and what happens when one dies."""
+"""Workers in other processes: what they say, that they stop, and what happens when one dies.
+
+Tests with a real Ray are one group: two clusters at once on one machine are slower than one after the other.
+"""
 
 import os
 import signal
@@ -115,6 +118,7 @@ def test_a_wish_to_stop_is_passed_on_and_so_is_an_error(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_two_workers_stop_in_the_middle_of_a_batch(ray, tmp_path):
     stop = threading.Event()
 
@@ -129,6 +133,7 @@ def test_two_workers_stop_in_the_middle_of_a_batch(ray, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_a_worker_killed_once_is_replaced_and_the_rows_are_the_same(ray, tmp_path):
     killed = []
 
@@ -143,6 +148,7 @@ def test_a_worker_killed_once_is_replaced_and_the_rows_are_the_same(ray, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_a_batch_that_kills_every_worker_ends_the_run(ray, tmp_path):
     over, killed = threading.Event(), set()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from widgets.figures.heads_style import head_styles, step_of
+from widgets.figures.heads_style import head_styles, inks, step_of
 from widgets.figures.series import Floats, message
 from widgets.figures.template import Theme, annotation_style, palette, template
 from widgets.figures.text import safe
@@ -71,7 +71,8 @@ def head_heatmap(
     shown, marks = _cells(values, layers, collapsed, overloaded, other)
     styles = head_styles(palette(theme))
     fig = go.Figure(layout={"template": template(theme)})
-    fig.add_trace(_heatmap(shown, name, zrange, difference=other is not None, styles=styles))
+    cells = _heatmap(shown, name, zrange, difference=other is not None, styles=styles)
+    fig.add_traces([cells, _numbers(cells)])
     for role, words in _MARKS.items():
         mark = go.Scatter(meta=role, mode="markers", hoverinfo="skip", **styles[role])
         fig.add_trace(mark.update(_places(marks[role], words, shown.shape, beside=_written(shown))))
@@ -161,8 +162,24 @@ def _heatmap(
     bar = {"title": {"text": safe(title), "side": "right"}, "thickness": 12, "outlinewidth": 0, "ticks": "", "x": 1.01}
     return go.Heatmap(
         meta=role, z=shown, zmin=float(ends[0]), zmax=float(ends[1]), hoverinfo="skip", xgap=gap, ygap=gap,
-        texttemplate=("%{z:+.2f}" if difference else "%{z:.2f}") if _written(shown) else "",
-        textfont={"size": 10}, colorbar=bar, **styles[role],
+        texttemplate="%{z:+.2f}" if difference and _written(shown) else "", textfont={"size": 10}, colorbar=bar,
+        **styles[role],
+    )  # fmt: skip
+
+
+def _numbers(cells: go.Heatmap) -> go.Scatter:
+    """The cells' values, each in the ink that is read best on its cell: plotly's own choice is faint on middle tones.
+
+    Those of a difference are plotly's, whose scale changes with the theme.
+    """
+    shown = np.asarray(cells.z, np.float64)
+    written = np.isfinite(shown) & (_written(shown) and cells.meta == "head_cells")
+    rows, heads = np.nonzero(written)
+    values = shown[written]
+    return go.Scatter(
+        meta="head_numbers", mode="text", x=heads, y=rows, text=[f"{value:.2f}" for value in values],
+        textfont={"size": 10, "color": inks((values - cells.zmin) / (cells.zmax - cells.zmin))},
+        hoverinfo="skip", showlegend=False,
     )  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from widgets.figures.palette import PALETTE, faded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
 SEQUENTIAL = "cividis"
 """Reads the same to colour-blind eyes, and its lightness rises all the way."""
 SHADES = 8
@@ -127,6 +129,17 @@ def layer_shades(back: str) -> list[str]:
     """The part of the sequential scale that stands out from the background, first layer to last."""
     low, high = (0.0, 0.6) if back == PALETTE["light"]["background"] else (0.42, 1.0)
     return list(sample_colorscale(SEQUENTIAL, [low + (high - low) * k / (SHADES - 1) for k in range(SHADES)]))
+
+
+def inks(shares: NDArray[np.float64]) -> list[str]:
+    """Black or white for text on each of these places of the sequential scale, 0 to 1, by WCAG 2's contrast ratio."""
+    if not len(shares):
+        return []
+    found = sample_colorscale(SEQUENTIAL, np.clip(shares, 0.0, 1.0).tolist(), colortype="tuple")
+    linear = np.where((rgb := np.array(found)) <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ np.array([0.2126, 0.7152, 0.0722])
+    # (1 + 0.05) / (L + 0.05) against (L + 0.05) / 0.05
+    return np.where((luminance + 0.05) ** 2 > 1.05 * 0.05, "#000", "#fff").tolist()
 
 
 def step_of(count: int, most: int) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 import pytest
+from plotly.colors import sample_colorscale
 
 from tests.widgets.figures.figure_cases import role
 from widgets.controls.figure_box import FigureBox
@@ -554,3 +555,15 @@ def test_unknown_losses_leave_the_height_to_the_statistic_and_far_ones_get_a_log
 
 def test_axis_words_cover_every_statistic():
     assert set(make_history().frame.columns[5:]) == set(STATISTICS)
+
+
+def test_numbers_in_the_cells_can_be_read_on_every_shade():
+    values = np.linspace(0, 1, 100).reshape(10, 10)
+    values[3, 4] = np.nan
+    fig = head_heatmap(values, range(10), name="entropy")
+    numbers, known = role(fig, "head_numbers"), values[np.isfinite(values)]
+    assert list(numbers.text) == [f"{value:.2f}" for value in known]
+    inks = {"#000": "#000000", "#fff": "#ffffff"}
+    shades = sample_colorscale("cividis", known.tolist())
+    assert min(contrast(shade, inks[ink]) for ink, shade in zip(numbers.textfont.color, shades, strict=True)) > 4.5
+    assert len(role(head_heatmap(np.ones((11, 2)), range(11), name="entropy"), "head_numbers").x) == 0

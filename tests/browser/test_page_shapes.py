@@ -12,6 +12,7 @@ from widgets import Workbench
 
 model = wb.load("demo")
 app = Workbench(model, trace=wb.record(model, "What is 3 plus 4?", sampler=wb.Sampler(), seed=1), autosave=False)
+app.session.sampler = wb.Sampler(top_p=0.9)
 app
 """
 # What does not fit: tabs' names that are cut, charts beyond the box they are in, anything beyond the app.

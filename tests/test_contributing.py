@@ -10,6 +10,7 @@ import pytest
 
 import workbench as wb
 from widgets import SamplerPanel, Workbench
+from widgets.tabs import TABS
 from workbench.errors import ParameterError
 from workbench.samplers import STEPS
 
@@ -63,10 +64,7 @@ def test_the_analysis_is_its_formula(files, trace):
 
 def test_the_panel_lives_in_a_tab_of_the_workbench(files, trace, tmp_path, monkeypatch):
     panel_of = files["widgets.panels.first_choice_panel"].FirstChoicePanel
-    builders = Workbench._builders
-    monkeypatch.setattr(
-        Workbench, "_builders", lambda app: {**builders(app), "First choice": lambda: panel_of(app.session)}
-    )
+    monkeypatch.setitem(TABS, "First choice", lambda session, _: panel_of(session))
     app = Workbench(trace=trace, folder=tmp_path, autosave=False)
     panel = app.turn_to("First choice")
     before = panel.box.figure.data[0].y.copy()

@@ -9,30 +9,28 @@ TYPE_CHECKING = False  # editors and type checkers take it for True; importing t
 if TYPE_CHECKING:
     from widgets.app import Workbench
     from widgets.figures import save_figure
-    from widgets.panels import (
-        DifficultyPanel,
-        HeadPanel,
-        ModelPanel,
-        PhasePanel,
-        ReflectivePanel,
-        SamplerPanel,
-        SwitchingPanel,
-        TracePanel,
-    )
+    from widgets.panels.difficulty_panel import DifficultyPanel
+    from widgets.panels.heads_panel import HeadPanel
+    from widgets.panels.model_panel import ModelPanel
+    from widgets.panels.phase_panel import PhasePanel
+    from widgets.panels.reflective_panel import ReflectivePanel
+    from widgets.panels.sampler_panel import SamplerPanel
+    from widgets.panels.switching_panel import SwitchingPanel
+    from widgets.panels.trace_panel import TracePanel
     from widgets.session import Session
     from widgets.strip import TokenStrip
 
 _HOME = {
-    "DifficultyPanel": "widgets.panels",
-    "HeadPanel": "widgets.panels",
-    "ModelPanel": "widgets.panels",
-    "PhasePanel": "widgets.panels",
-    "ReflectivePanel": "widgets.panels",
-    "SamplerPanel": "widgets.panels",
+    "DifficultyPanel": "widgets.panels.difficulty_panel",
+    "HeadPanel": "widgets.panels.heads_panel",
+    "ModelPanel": "widgets.panels.model_panel",
+    "PhasePanel": "widgets.panels.phase_panel",
+    "ReflectivePanel": "widgets.panels.reflective_panel",
+    "SamplerPanel": "widgets.panels.sampler_panel",
     "Session": "widgets.session",
-    "SwitchingPanel": "widgets.panels",
+    "SwitchingPanel": "widgets.panels.switching_panel",
     "TokenStrip": "widgets.strip",
-    "TracePanel": "widgets.panels",
+    "TracePanel": "widgets.panels.trace_panel",
     "Workbench": "widgets.app",
     "save_figure": "widgets.figures",
 }

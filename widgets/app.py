@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ipywidgets
 
 from widgets.controls.closing import close_tree
-from widgets.panels.difficulty_panel import DifficultyPanel
-from widgets.panels.gallery_panel import GalleryPanel
 from widgets.panels.gallery_words import kept_now
-from widgets.panels.heads_panel import HeadPanel
-from widgets.panels.model_panel import ModelPanel
 from widgets.panels.page import Page
-from widgets.panels.phase_panel import PhasePanel
-from widgets.panels.sampler_page import SamplerPage
 from widgets.panels.saved_sessions import SavedSessions
 from widgets.panels.settings_panel import alert
-from widgets.panels.sweep_page import BUNDLED, SweepPage
-from widgets.panels.trace_panel import TracePanel
 from widgets.panels.trace_shelf import TraceShelf
 from widgets.session import Session
-from workbench.attention import training_runs
+from widgets.tabs import TABS, prepare_meanwhile
 from workbench.errors import ParameterError, WorkbenchError
-from workbench.sweeps import open_sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from workbench.models import LanguageModel
-    from workbench.sweeps import Sweep
     from workbench.traces import Trace
-
-STRATEGIES = "strategies"
-"""The bundled sweep that goes with the bundled problems: DiffAdapt's three strategies."""
 
 
 class Workbench(ipywidgets.VBox):
@@ -68,7 +54,9 @@ class Workbench(ipywidgets.VBox):
             if value is not None:
                 self.session.set_trait(name, value)
         self.folder = Path(folder)
-        self.pages = tuple(Page(title, self.session, build) for title, build in self._builders().items())
+        self.pages = tuple(
+            Page(title, self.session, partial(build, self.session, self.folder)) for title, build in TABS.items()
+        )
         self.tabs = ipywidgets.Tab(self.pages, titles=[page.title for page in self.pages])
         self._make_top()
         self.saved = SavedSessions(
@@ -80,23 +68,7 @@ class Workbench(ipywidgets.VBox):
         self.tabs.selected_index = 0 if self.session.model is None and self.session.trace is None else 1
         self._turned()
         self.tabs.observe(lambda _: self._turned(), "selected_index")
-
-    def _builders(self) -> dict[str, Callable[[], ipywidgets.Widget]]:
-        """Title -> what makes the panel of that tab."""
-        session = self.session
-        return {
-            "Model": lambda: ModelPanel(session),
-            "Trace": lambda: TracePanel(session=session),
-            "Sampler": lambda: SamplerPage(session),
-            "Think/Answer": lambda: SweepPage(lambda sweep: PhasePanel(sweep=sweep, session=session)),
-            "Difficulty": lambda: SweepPage(self._difficulty),
-            "Heads": lambda: HeadPanel(session=session, history=training_runs()),
-            "Figures": lambda: GalleryPanel(session, folder=self.folder / "exports"),
-        }
-
-    def _difficulty(self, sweep: Sweep) -> DifficultyPanel:
-        strategies = open_sweep(STRATEGIES) if sweep.folder.name == BUNDLED else None
-        return DifficultyPanel(sweep, strategies=strategies, session=self.session)
+        prepare_meanwhile()
 
     def _make_top(self) -> None:
         self.shelf = TraceShelf(self.session, folder=self.folder / "traces")

@@ -205,11 +205,13 @@ class Notebook:
         theme: str = "light",
         size: tuple[int, int] = (1280, 800),
         sidebar: bool = False,
+        fresh: bool = False,
     ) -> Notebook:
         """Opens code cells given as strings, or a copy of an .ipynb file, without running anything.
 
         A page that shows JupyterLab already opens it there, and on the kernel that the notebook before left, if it
-        did: importing torch anew takes longer than most tests. The sidebar is the file browser, open at first visit.
+        did, unless it should be a fresh one: importing torch anew takes longer than most tests. The sidebar is the
+        file browser, open at first visit.
         """
         name = f"{uuid.uuid4().hex[:8]}.ipynb"
         if isinstance(source, (str, Path)):
@@ -223,6 +225,9 @@ class Notebook:
             self.page.goto(f"{self.server.url}/lab/workspaces/{name[:8]}?reset")
             self.frame.wait_for_function("() => window.jupyterapp?.restored", timeout=60_000)
         kernel, self.server.kernel = self.server.kernel, None
+        if fresh and kernel:
+            self.frame.evaluate("(id) => window.jupyterapp.serviceManager.kernels.shutdown(id)", kernel)
+            kernel = None
         self.frame.evaluate(_OPEN, [name, kernel])
         self.frame.wait_for_function(_OPENED, arg=name, timeout=60_000)
         self.frame.wait_for_function(_READY, timeout=60_000)

@@ -44,7 +44,6 @@ def turn(notebook, title):
 def show(notebook, cell, **how):
     """Run the notebook and bring the app into sight; the seconds from the kernel's being ready."""
     notebook.open([cell], **how)
-    notebook.execute("import workbench, widgets.app")
     began = time.perf_counter()
     notebook.run_all(timeout=120)
     notebook.frame.locator(".workbench-app").wait_for()
@@ -68,7 +67,7 @@ def picture(notebook, title, theme):
 
 def test_the_tour(notebook):
     page = notebook.page
-    seconds = {"first": show(notebook, EMPTY)}
+    seconds = {"first": show(notebook, EMPTY, fresh=True)}  # imports included
     page.locator(SEEN["Model"]).wait_for()
     first = page.locator(".workbench-model").nth(0)
     first.get_by_text("✓ fits").wait_for()

@@ -1,29 +1,87 @@
-"""A FigureWidget whose kernel is free again as soon as it has sent what changed."""
+"""A FigureWidget that loads plotly.js once a page, and whose kernel is free as soon as it has sent what changed."""
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import plotly.graph_objects as go
+import anywidget
+import ipywidgets
+import plotly
 import traitlets
 from plotly.serializers import custom_serializers
+
+from widgets.controls.figure_widget import FigureWidget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_BUNDLE = Path(plotly.__file__).parent / "package_data" / "widgetbundle.js"
+# Five megabytes of plotly.js are sent, parsed and run once a page, whoever asks first.
+_LOAD = """
+const place = Symbol.for("entropy-workbench plotly PLOTLY_VERSION");
 
-class Chart(go.FigureWidget):
-    """plotly's widget without the copy of the browser's defaults.
+function plotly(owner) {
+  return globalThis[place] ??= load(owner).catch((problem) => { delete globalThis[place]; throw problem; });
+}
+
+async function load(owner) {
+  const url = URL.createObjectURL(new Blob([owner.get("code")], { type: "text/javascript" }));
+  try { return await import(url); } finally { URL.revokeObjectURL(url); }
+}
+""".replace("PLOTLY_VERSION", plotly.__version__)
+_ESM = """
+export default () => {
+  let inner;
+  return {
+    async initialize(context) {
+      const bundle = context.model.get("_bundle").slice("IPY_MODEL_".length);
+      const owner = await context.model.widget_manager.get_model(bundle);
+      inner = (await plotly(owner)).default();
+      return inner.initialize(context);
+    },
+    render(context) { return inner.render(context); },
+  };
+};
+"""
+
+
+class PlotlyBundle(anywidget.AnyWidget):
+    """Holds the code of plotly's widget for all charts of a kernel, and has the page load it; shows nothing."""
+
+    _esm = _LOAD + "export default { initialize({ model }) { plotly(model); } };"
+    code = traitlets.Bytes().tag(sync=True)
+
+
+@cache
+def _made() -> PlotlyBundle:
+    return PlotlyBundle(code=_BUNDLE.read_bytes())
+
+
+def plotly_bundle() -> PlotlyBundle:
+    """The one of this kernel; asking before there is a chart has the page load it early."""
+    if _made().comm is None:  # somebody closed all widgets
+        _made.cache_clear()
+    return _made()
+
+
+class Chart(FigureWidget):
+    """plotly's widget without its own copy of plotly.js, and without the copy of the browser's defaults.
 
     After every change the browser sends each trace back as it completed it, arrays included, and plotly's own widget
     echoes that and walks through all of it: several times as much work as the change itself, during which no slider
     is heard. Nothing here reads a trace's defaults, so they are not taken in.
     """
 
-    # As text: anywidget connects every widget to a file's contents, which then hold it for ever.
-    _esm = str(go.FigureWidget._esm)  # noqa: SLF001
+    _esm = _LOAD + _ESM
+    _bundle = traitlets.Instance(PlotlyBundle).tag(sync=True, **ipywidgets.widget_serialization)
 
     _js2py_traceDeltas = traitlets.Dict(allow_none=True).tag(sync=True, echo_update=False, **custom_serializers)  # noqa: N815
+
+    @traitlets.default("_bundle")
+    def _shared(self) -> PlotlyBundle:
+        return plotly_bundle()
 
     def when_drawn(self, work: Callable[[], None]) -> None:
         """Do `work` once the browser has drawn what was changed; at once where nothing is to be drawn."""

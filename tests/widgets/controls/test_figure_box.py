@@ -4,6 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from tests.widgets.figures.figure_cases import answer
 from widgets.controls.figure_box import FigureBox
 
 
@@ -91,13 +92,6 @@ def test_other_kinds_of_marks_take_the_place_of_the_old_and_are_connected_anew(b
     scene.y = [7.0]
     box.show()
     assert list(box.figure.data[0].y) == [7]
-
-
-def answer(figure, trace_edit=None):
-    """What the browser says once it has drawn the last change, or that one of the traces."""
-    figure._js2py_layoutDelta = {"layout_edit_id": figure._last_layout_edit_id, "layout_delta": {}}
-    edit = figure._last_trace_edit_id if trace_edit is None else trace_edit
-    figure._js2py_traceDeltas = {"trace_edit_id": edit, "trace_deltas": []}
 
 
 def test_what_waits_for_the_drawing_is_done_once_the_browser_has_answered(box):

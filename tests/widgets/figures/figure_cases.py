@@ -1,4 +1,4 @@
-"""Token tables to draw, and a way to find a figure's marks."""
+"""Token tables to draw, a way to find a figure's marks, and what a browser answers."""
 
 import numpy as np
 import polars as pl
@@ -31,3 +31,10 @@ def role(fig, name):
     """The trace that plays this role."""
     (trace,) = [trace for trace in fig.data if trace.meta == name]
     return trace
+
+
+def answer(figure, trace_edit=None):
+    """What the browser says once it has drawn the last change, or that one of the traces."""
+    figure._js2py_layoutDelta = {"layout_edit_id": figure._last_layout_edit_id, "layout_delta": {}}
+    edit = figure._last_trace_edit_id if trace_edit is None else trace_edit
+    figure._js2py_traceDeltas = {"trace_edit_id": edit, "trace_deltas": []}

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import workbench as wb
-from tests.widgets.figures.figure_cases import role
+from tests.widgets.figures.figure_cases import answer, role
 from widgets import SamplerPanel, Session, TracePanel
 from widgets.controls.export_bar import _sized
 from widgets.panels.sampler_presets import PRESETS
@@ -111,7 +111,9 @@ def test_on_a_loop_a_burst_is_replayed_once_with_its_last_value(trace):
         await asyncio.sleep(0)
         last = Sampler.chain([Temperature(0.8), TopP(0.88)])
         assert replayed == [last]
-        await asyncio.sleep(0.1)  # the strip and the bars follow the chart
+        with pytest.raises(AssertionError, match="Not equal to tolerance"):
+            shows(panel, last)  # the bars still wait
+        answer(panel.along.chart.figure)  # it is drawn: they follow
         shows(panel, last)
         slider(panel, 1, "p").value = 0.3
         panel.close()  # what was asked for is forgotten
@@ -119,6 +121,17 @@ def test_on_a_loop_a_burst_is_replayed_once_with_its_last_value(trace):
         assert len(replayed) == 1
 
     asyncio.run(burst())
+
+
+def test_without_an_answer_of_the_browser_the_rest_follows_all_the_same(trace):
+    async def moved():
+        panel = SamplerPanel(trace, sampler=START)
+        slider(panel, 1, "p").value = 0.6
+        await asyncio.sleep(0.7)
+        shows(panel, Sampler.chain([Temperature(0.8), TopP(0.6)]))
+        panel.close()
+
+    asyncio.run(moved())
 
 
 def test_with_or_without(panel):

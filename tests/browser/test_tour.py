@@ -10,6 +10,14 @@ pytestmark = pytest.mark.browser
 TITLES = ("Model", "Trace", "Sampler", "Think/Answer", "Difficulty", "Heads", "Figures")
 SLACK = 5  # workers share the cores, and each has a server, a kernel and a browser
 FIRST, FURTHER = 5.0 * SLACK, 2.0 * SLACK
+HASTY = """
+import workbench as wb
+from widgets import Workbench
+
+model = wb.load("demo")
+app = Workbench(model, trace=wb.record(model, "What is 3 plus 4?", seed=1), autosave=False)
+app
+"""
 # What says that a tab is there: the last thing to appear in it.
 SEEN = {
     "Model": ".workbench-models .workbench-model >> nth=1",
@@ -212,3 +220,17 @@ def test_hostile_text_and_names_do_nothing_in_any_tab(notebook):
     page.wait_for_timeout(500)
     assert page.evaluate("() => window.hacked") is None
     assert page.locator(".workbench-app img, .workbench-app script").count() == 0
+
+
+def test_tabs_clicked_faster_than_they_open_end_in_the_last_one(notebook):
+    page = notebook.page
+    show(notebook, HASTY)
+    for round_ in range(2):
+        for title in (*TITLES, "Trace", "Heads", "Sampler", "Difficulty"):
+            tab(page, title).click()
+            page.wait_for_timeout(60 * round_)
+    page.locator(SEEN["Difficulty"]).wait_for(timeout=30_000)
+    notebook.wait_value("app.page.title", "Difficulty")
+    assert notebook.value("[page.title for page in app.pages if page.panel is not None]") == ["Difficulty"]
+    page.wait_for_timeout(1000)  # what fails late is heard
+    assert page.locator(".workbench-app .js-plotly-plot:visible").count() == 1

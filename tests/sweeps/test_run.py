@@ -276,6 +276,13 @@ def test_a_cluster_that_is_not_there_is_said_at_once(tmp_path, monkeypatch):
         wb.sweeps.run("demo", few(1), out=tmp_path / "s", backend="ray", **SETTINGS)
 
 
+def test_too_little_memory_for_the_workers_is_said_before_ray_starts(tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("workbench.sweeps.cluster.available_memory", lambda _: 1_100_000_000)
+    with pytest.raises(SweepError, match=r"2 workers and Ray itself take about 2\.0 GB .* 1\.1 GB are free.*fewer"):
+        wb.sweeps.run("demo", few(), out=tmp_path / "s", backend="ray", workers=2, **SETTINGS)
+
+
 def test_without_ray_the_line_that_installs_it_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(wb.WorkbenchError, match=r"pip install 'entropy-workbench\[cluster\]'"):

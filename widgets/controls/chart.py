@@ -31,17 +31,34 @@ async function load(owner) {
   try { return await import(url); } finally { URL.revokeObjectURL(url); }
 }
 """.replace("PLOTLY_VERSION", plotly.__version__)
+# anywidget gives a widget two seconds to initialize, after which it never hears its kernel again: on a busy machine
+# plotly.js may take longer. So nothing waits, and what the kernel says in the meantime is said again afterwards.
 _ESM = """
+const SAID = ["addTraces", "deleteTraces", "moveTraces", "restyle", "relayout", "update", "animate",
+  "removeLayoutProps", "removeTraceProps"].map((name) => `_py2js_${name}`);
+
+async function loaded(context) {
+  const { model } = context;
+  const said = [];
+  const listeners = SAID.map((name) => [`change:${name}`, () => said.push([name, model.get(name)])]);
+  for (const listener of listeners) model.on(...listener);
+  const owner = await model.widget_manager.get_model(model.get("_bundle").slice("IPY_MODEL_".length));
+  const inner = (await plotly(owner)).default();
+  for (const listener of listeners) model.off(...listener);
+  inner.initialize(context);
+  for (const [name, value] of said.filter(([, value]) => value !== null)) {
+    model.set(name, null);
+    model.set(name, value);
+  }
+  for (const [name] of said) model.set(name, null);
+  return inner;
+}
+
 export default () => {
   let inner;
   return {
-    async initialize(context) {
-      const bundle = context.model.get("_bundle").slice("IPY_MODEL_".length);
-      const owner = await context.model.widget_manager.get_model(bundle);
-      inner = (await plotly(owner)).default();
-      return inner.initialize(context);
-    },
-    render(context) { return inner.render(context); },
+    initialize(context) { inner = loaded(context); },
+    async render(context) { return (await inner).render(context); },
   };
 };
 """

@@ -10,7 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from workbench.errors import MissingPackageError, SweepError
+from workbench.models.memory import available_memory
 from workbench.sweeps.decoder import ATTEMPTS, POLL, Decoder, estimated
 from workbench.sweeps.folder import SweepFolder
 from workbench.sweeps.stopping import passing_on
@@ -26,6 +29,8 @@ _WORKERS = 2
 """On machines without an accelerator, unless somebody says otherwise."""
 _PATIENCE = 5.0
 """Seconds."""
+_PROCESS = 500_000_000
+"""Bytes of a worker that has imported everything and loaded nothing; Ray's own processes take about two of these."""
 _SHARE = 0.5
 """Of the CPUs goes to the actors: Ray Data's own tasks need some, or it waits for ever."""
 
@@ -61,7 +66,7 @@ def run_on_ray(  # noqa: PLR0917  -- what a run consists of
         SweepError: memory or disk do not suffice, or a worker failed; what was written stays.
     """
     ray, folder = _ray(), folder.resolve()
-    with _started(ray), passing_on(stop, SweepFolder(folder).stop_file, POLL):
+    with _started(ray, min(workers or _WORKERS, len(units))), passing_on(stop, SweepFolder(folder).stop_file, POLL):
         team = _team(ray, workers, len(units))
         try:
             reporter.say(str(_estimate(ray, folder, sources, team)))
@@ -149,14 +154,30 @@ def _reach(address: str) -> None:
         ) from problem
 
 
+def _check_memory(workers: int) -> None:
+    """Ray ends the processes of a machine whose memory is full and starts them again, without end and without a word.
+
+    Raises:
+        SweepError: so many workers would get there before they have loaded a model.
+    """
+    free, need = available_memory(torch.device("cpu")), (workers + 2) * _PROCESS
+    if free is not None and free < need:
+        raise SweepError(
+            f"{workers} workers and Ray itself take about {need / 1e9:.1f} GB before any model is loaded, and "
+            f"{free / 1e9:.1f} GB are free. End other programs, take fewer workers, or backend='local'."
+        )
+
+
 @contextmanager
-def _started(ray: Any) -> Iterator[None]:  # noqa: ANN401
+def _started(ray: Any, workers: int) -> Iterator[None]:  # noqa: ANN401
     """Join what this process joined already or what RAY_ADDRESS names; else start Ray here, and stop it again."""
     ours = not ray.is_initialized()
     if ours:
         address = os.environ.get("RAY_ADDRESS")
         if address:
             _reach(address)
+        else:
+            _check_memory(workers)
         here = {} if address else {"include_dashboard": False, "num_cpus": max(2, os.cpu_count() or 1)}
         try:  # "local", for without an address Ray would join what else runs on this machine
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)

@@ -1,0 +1,65 @@
+"""Charts in JupyterLab: one plotly.js a page, and nothing said is lost while it loads."""
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+# A page that takes twice as long to load plotly.js as anywidget waits for a widget.
+SLOW = """
+from unittest.mock import patch
+import plotly.graph_objects as go
+from widgets.controls.chart import Chart, PlotlyBundle
+
+wait = "await new Promise((done) => setTimeout(done, 4000)); return await import(url);"
+slow = [kind._esm.replace("return await import(url);", wait) for kind in (Chart, PlotlyBundle)]
+assert all(wait in code for code in slow)
+with patch.object(Chart, "_esm", slow[0]), patch.object(PlotlyBundle, "_esm", slow[1]):
+    shown = Chart(go.Figure(go.Scatter(y=[1.0, 2.0, 3.0])))
+shown
+"""
+FOUR = """
+import ipywidgets
+import plotly.graph_objects as go
+from widgets.controls.chart import Chart
+
+ipywidgets.VBox([Chart(go.Figure(go.Scatter(y=[1.0, k]))) for k in range(4)])
+"""
+SHOWN = """(expected) => {
+  const { data, layout } = document.querySelector(".js-plotly-plot");
+  return JSON.stringify([[...data[0].y], layout.title?.text]) === JSON.stringify(expected);
+}"""
+# Whatever was loaded before in this page is forgotten, and what is loaded now is counted.
+AFRESH = """() => {
+  for (const place of Object.getOwnPropertySymbols(globalThis)) {
+    if (place.description?.startsWith("entropy-workbench plotly")) delete globalThis[place];
+  }
+  const make = URL.createObjectURL;
+  window.large = 0;
+  URL.createObjectURL = (blob) => { window.large += blob.size > 4e6; return make.call(URL, blob); };
+}"""
+
+
+def test_what_is_said_before_plotly_is_there_is_drawn_and_what_comes_later_is_heard(notebook):
+    page = notebook.page
+    notebook.open([SLOW])
+    page.evaluate(AFRESH)
+    notebook.run_all()
+    for k in range(5):
+        notebook.execute(f"shown.data[0].y = [{k}.0, 5.0, 7.0]")
+    notebook.execute("shown.layout.title.text = 'early'")
+    page.wait_for_timeout(1000)
+    assert page.locator(".js-plotly-plot").count() == 0
+    page.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=30_000)
+    page.wait_for_function(SHOWN, arg=[[4, 5, 7], "early"])
+    notebook.execute("shown.data[0].y = [9.0, 8.0, 7.0]")
+    page.wait_for_function(SHOWN, arg=[[9, 8, 7], "early"])
+
+
+def test_plotly_is_loaded_once_a_page(notebook):
+    page = notebook.page
+    notebook.open([FOUR])
+    page.evaluate(AFRESH)
+    notebook.run_all()
+    page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= 8")
+    assert page.locator(".js-plotly-plot").count() == 4
+    assert page.evaluate("() => window.large") == 1

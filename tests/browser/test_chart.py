@@ -33,9 +33,10 @@ AFRESH = """() => {
   for (const place of Object.getOwnPropertySymbols(globalThis)) {
     if (place.description?.startsWith("entropy-workbench plotly")) delete globalThis[place];
   }
-  const make = URL.createObjectURL;
   window.large = 0;
-  URL.createObjectURL = (blob) => { window.large += blob.size > 4e6; return make.call(URL, blob); };
+  if (window.make) return;
+  window.make = URL.createObjectURL;
+  URL.createObjectURL = (blob) => { window.large += blob.size > 4e6; return window.make.call(URL, blob); };
 }"""
 
 

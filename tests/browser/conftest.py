@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,6 +70,7 @@ def notebook(lab: Server, lab_page: Page, request: pytest.FixtureRequest) -> Ite
     failed = any(report.failed for report in request.node.stash.get(_REPORTS, {}).values())
     if failed:
         page.screenshot(f"failed-{request.node.name}", always=True)
+        sys.stdout.write("".join(f"the browser's console: {words}\n" for words in page.problems))
     problems = tuple(page.problems)  # what comes after this is widgets whose notebook is taken away
     page.shut_down(keep=not failed)
     for other in lab_page.context.pages:

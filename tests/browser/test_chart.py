@@ -14,9 +14,16 @@ wait = "await new Promise((done) => setTimeout(done, 4000)); return await import
 slow = [kind._esm.replace("return await import(url);", wait) for kind in (Chart, PlotlyBundle)]
 assert all(wait in code for code in slow)
 with patch.object(Chart, "_esm", slow[0]), patch.object(PlotlyBundle, "_esm", slow[1]):
-    shown = Chart(go.Figure(go.Scatter(y=[1.0, 2.0, 3.0])))
+    shown = Chart(go.Figure([go.Scatter(y=[1.0, 2.0, 3.0]), go.Scatter(y=[3.0, 2.0, 1.0])]))
 shown
 """
+# What it says of the marks leaves other properties of each of them alone.
+APART = """
+with shown.batch_update():
+    shown.data[0].line, shown.data[1].marker = {"color": "#ff0000"}, {"size": 9}
+"""
+LINES = """() => [...document.querySelectorAll(".js-plotly-plot")]
+  .map((plot) => plot._fullData.map((mark) => [mark.line.color, mark.marker.size]))"""
 FOUR = """
 import ipywidgets
 import plotly.graph_objects as go
@@ -42,9 +49,10 @@ AFRESH = """() => {
 
 def test_what_is_said_before_plotly_is_there_is_drawn_and_what_comes_later_is_heard(notebook):
     page = notebook.page
-    notebook.open([SLOW])
+    notebook.open([SLOW, "shown"])
     page.evaluate(AFRESH)
-    notebook.run_all()
+    notebook.run_cell(0)
+    notebook.execute(APART)
     for k in range(5):
         notebook.execute(f"shown.data[0].y = [{k}.0, 5.0, 7.0]")
     notebook.execute("shown.layout.title.text = 'early'")
@@ -54,6 +62,12 @@ def test_what_is_said_before_plotly_is_there_is_drawn_and_what_comes_later_is_he
     page.wait_for_function(SHOWN, arg=[[4, 5, 7], "early"])
     notebook.execute("shown.data[0].y = [9.0, 8.0, 7.0]")
     page.wait_for_function(SHOWN, arg=[[9, 8, 7], "early"])
+    notebook.execute(APART.replace("#ff0000", "#00ff00"))
+    notebook.run_cell(1)  # another view of the same chart
+    page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= 4")
+    one, other = page.evaluate(LINES)
+    assert one == other
+    assert (one[0][0], one[1][1]) == ("#00ff00", 9)
 
 
 def test_plotly_is_loaded_once_a_page(notebook):

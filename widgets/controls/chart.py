@@ -27,6 +27,8 @@ function plotly(owner) {
 }
 
 async function load(owner) {
+  // The small widgets beside a chart first: while this is parsed, none of them can begin.
+  await new Promise((done) => globalThis.requestIdleCallback ? requestIdleCallback(done, { timeout: 300 }) : done());
   const url = URL.createObjectURL(new Blob([owner.get("code")], { type: "text/javascript" }));
   try { return await import(url); } finally { URL.revokeObjectURL(url); }
 }

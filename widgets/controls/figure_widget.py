@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def _is_valid_syntax(term: str, value: str) -> bool:
 @contextmanager
 def _grammar_on_demand() -> Iterator[None]:
     """Within the block an import of the grammar gives a stand-in that loads it when it is first used."""
-    if _GRAMMAR in sys.modules:
+    if _GRAMMAR in sys.modules or find_spec(_GRAMMAR) is None:
         yield
         return
     stand_in = ModuleType(_GRAMMAR)

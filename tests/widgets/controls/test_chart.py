@@ -5,6 +5,7 @@ import sys
 
 import plotly.graph_objects as go
 
+from widgets.controls import figure_widget
 from widgets.controls.chart import Chart, plotly_bundle
 
 IMPORT = """
@@ -46,3 +47,14 @@ def test_the_grammar_of_addresses_is_read_when_an_address_is_checked():
     found = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     assert found.stdout == "refused\n"
+
+
+def test_a_grammar_that_is_not_installed_is_not_feigned(monkeypatch):
+    monkeypatch.setattr(figure_widget, "_GRAMMAR", "no_such_grammar")
+    with figure_widget._grammar_on_demand():
+        assert "no_such_grammar" not in sys.modules
+    monkeypatch.setattr(figure_widget, "_GRAMMAR", "rfc3987_syntax")
+    monkeypatch.delitem(sys.modules, "rfc3987_syntax", raising=False)
+    with figure_widget._grammar_on_demand():
+        assert sys.modules["rfc3987_syntax"].is_valid_syntax is figure_widget._is_valid_syntax
+    assert "rfc3987_syntax" not in sys.modules

@@ -32,7 +32,7 @@ def prepare_meanwhile() -> None:
 
 
 def _prepare() -> None:
-    from widgets.controls.chart import plotly_bundle  # noqa: PLC0415
+    from widgets.controls.plotly_bundle import plotly_bundle  # noqa: PLC0415
 
     plotly_bundle()
     threading.Thread(target=_import_panels, daemon=True).start()

@@ -8,7 +8,8 @@ pytestmark = pytest.mark.browser
 SLOW = """
 from unittest.mock import patch
 import plotly.graph_objects as go
-from widgets.controls.chart import Chart, PlotlyBundle
+from widgets.controls.chart import Chart
+from widgets.controls.plotly_bundle import PlotlyBundle
 
 wait = "await new Promise((done) => setTimeout(done, 4000)); return await import(url);"
 slow = [kind._esm.replace("return await import(url);", wait) for kind in (Chart, PlotlyBundle)]

@@ -6,7 +6,8 @@ import sys
 import plotly.graph_objects as go
 
 from widgets.controls import figure_widget
-from widgets.controls.chart import Chart, plotly_bundle
+from widgets.controls.chart import Chart
+from widgets.controls.plotly_bundle import plotly_bundle
 
 IMPORT = """
 import sys

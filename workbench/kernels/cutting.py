@@ -10,9 +10,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numba import njit
-
 from workbench.kernels.atoms import DOUBT, Row, along
 from workbench.kernels.chain import (
     BLUR,
@@ -22,6 +19,7 @@ from workbench.kernels.chain import (
     MAY_HIGH,
     MAY_LOW,
     MEAN,
+    MEMORY,
     OPEN,
     READS_ENTROPY,
     READS_SHAPE,
@@ -31,14 +29,20 @@ from workbench.kernels.chain import (
     TOTAL,
     UNSEEN,
     Atoms,
+    Bounds,
 )
+from workbench.kernels.lean import lean
 from workbench.kernels.sums import ranges_of, set_totals, sums_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
+UNBOUNDED = Bounds(-math.inf, math.inf, math.inf, -math.inf)
+"""Before any answer."""
 
-@njit
+
+@lean
 def row_of(
     atoms: Atoms,
     t: int,
@@ -58,14 +62,26 @@ def row_of(
     )  # fmt: skip
 
 
-@njit
+@lean
+def remember(memory: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """What a rule's memory holds, to be put back after asking it what would be if."""
+    return memory[0], memory[1], memory[2], memory[3]
+
+
+@lean
+def restore(memory: NDArray[np.float64], remembered: tuple[float, float, float, float]) -> None:
+    """Undo what a rule wrote."""
+    memory[0], memory[1], memory[2], memory[3] = remembered
+
+
+@lean
 def settled(atoms: Atoms, state: NDArray[np.float64], t: int) -> bool:
     """Whether nothing is uncertain about row t as it stands: its atoms, its totals, its temperature."""
     same = state[t, SURE_LOW] == state[t, MAY_LOW] and state[t, SURE_HIGH] == state[t, MAY_HIGH]
     return bool(same and (state[t, KNOWN] == 1.0 or state[t, HIGH] <= atoms.size[t]))
 
 
-@njit
+@lean
 def widen(
     atoms: Atoms,
     state: NDArray[np.float64],
@@ -74,9 +90,9 @@ def widen(
     high: float,
     given_low: float,
     given_high: float,
-    bounds: NDArray[np.float64],
-) -> None:
-    """Take one possible answer of a rule into account: bounds are sure low, sure high, may low, may high."""
+    bounds: Bounds,
+) -> Bounds:
+    """The bounds with one possible answer of a rule taken into account."""
     k, n = atoms.size[t], atoms.size[t] + atoms.bin_x.shape[1]
     sure_low, sure_high = math.ceil(low), math.floor(high)
     may_low, may_high = math.floor(low), math.ceil(high)
@@ -97,11 +113,15 @@ def widen(
                 before(atoms, t, low, open_mass),
                 max(sure_low, after(atoms, t, low, open_mass, math.ceil(given_high))),
             )
-    bounds[0], bounds[1] = max(bounds[0], sure_low), min(bounds[1], sure_high)
-    bounds[2], bounds[3] = min(bounds[2], max(may_low, given_low)), max(bounds[3], min(may_high, math.ceil(given_high)))
+    return Bounds(
+        max(bounds.sure_low, sure_low),
+        min(bounds.sure_high, sure_high),
+        min(bounds.may_low, max(may_low, given_low)),
+        max(bounds.may_high, min(may_high, math.ceil(given_high))),
+    )
 
 
-@njit
+@lean
 def before(atoms: Atoms, t: int, position: float, mass: float) -> int:
     """A position above a cut by an atom at least, and by that mass."""
     i, here = math.floor(position), along(atoms.mass[t], position)
@@ -111,7 +131,7 @@ def before(atoms: Atoms, t: int, position: float, mass: float) -> int:
     return i
 
 
-@njit
+@lean
 def after(atoms: Atoms, t: int, position: float, mass: float, n: int) -> int:
     """A position below a cut by an atom at least, and by that mass; n is as far as it can be."""
     here = along(atoms.mass[t], position)
@@ -121,7 +141,7 @@ def after(atoms: Atoms, t: int, position: float, mass: float, n: int) -> int:
     return i
 
 
-@njit
+@lean
 def tie_start(atoms: Atoms, t: int, k: int) -> int:
     """The first of the single tokens whose logit equals that of the last one."""
     i = k - 1
@@ -130,7 +150,7 @@ def tie_start(atoms: Atoms, t: int, k: int) -> int:
     return i
 
 
-@njit
+@lean
 def next_bin(atoms: Atoms, t: int, k: int) -> int:
     """The position after the first bin that holds a token; k where there is none."""
     for b in range(atoms.bin_x.shape[1]):
@@ -139,20 +159,20 @@ def next_bin(atoms: Atoms, t: int, k: int) -> int:
     return k
 
 
-@njit
-def cut(atoms: Atoms, state: NDArray[np.float64], t: int, low: float, high: float, bounds: NDArray[np.float64]) -> None:
+@lean
+def cut(atoms: Atoms, state: NDArray[np.float64], t: int, low: float, high: float, bounds: Bounds) -> None:
     """Keep atoms low to high of row t."""
-    unchanged = low == state[t, LOW] and high == state[t, HIGH] and bounds[0] == state[t, SURE_LOW]
-    unchanged = unchanged and bounds[1] == state[t, SURE_HIGH]
+    unchanged = low == state[t, LOW] and high == state[t, HIGH] and bounds.sure_low == state[t, SURE_LOW]
+    unchanged = unchanged and bounds.sure_high == state[t, SURE_HIGH]
     state[t, LOW], state[t, HIGH] = low, high
-    state[t, SURE_LOW], state[t, SURE_HIGH] = bounds[0], max(bounds[0], bounds[1])
-    state[t, MAY_LOW], state[t, MAY_HIGH] = bounds[2], bounds[3]
+    state[t, SURE_LOW], state[t, SURE_HIGH] = bounds.sure_low, max(bounds.sure_low, bounds.sure_high)
+    state[t, MAY_LOW], state[t, MAY_HIGH] = bounds.may_low, bounds.may_high
     if not unchanged:
         total, first = sums_of(atoms, t, low, high)
         set_totals(state, t, total, first)
 
 
-@njit
+@lean
 def something(atoms: Atoms, t: int, low: float, high: float, kept_low: float, kept_high: float) -> tuple[float, float]:
     """A rule's answer within low to high; where it keeps nothing, the first atom with any weight."""
     kept_low, kept_high = max(low, kept_low), min(high, kept_high)
@@ -166,7 +186,7 @@ def something(atoms: Atoms, t: int, low: float, high: float, kept_low: float, ke
     return low, min(high, end)
 
 
-@njit
+@lean
 def keep_row(
     atoms: Atoms,
     state: NDArray[np.float64],
@@ -186,17 +206,16 @@ def keep_row(
     if memory[DOUBT] == 1.0 or (reads == READS_ENTROPY and state[t, SURE_HIGH] != state[t, MAY_HIGH]):
         state[t, BLUR] = math.inf
     kept_low, kept_high = something(atoms, t, low, high, kept_low, kept_high)
-    bounds = np.array([-math.inf, math.inf, math.inf, -math.inf])
     if kept_low == low and kept_high == high and settled(atoms, state, t):
-        bounds[:] = state[t, SURE_LOW : MAY_HIGH + 1]
+        bounds = Bounds(state[t, SURE_LOW], state[t, SURE_HIGH], state[t, MAY_LOW], state[t, MAY_HIGH])
     else:
-        widen(atoms, state, t, kept_low, kept_high, low, high, bounds)
+        bounds = widen(atoms, state, t, kept_low, kept_high, low, high, UNBOUNDED)
         if not settled(atoms, state, t):
-            corners(atoms, state, t, rule, parameters, reads, uniform, memory.copy(), bounds)
+            bounds = corners(atoms, state, t, rule, parameters, reads, uniform, memory, bounds)
     cut(atoms, state, t, kept_low, kept_high, bounds)
 
 
-@njit
+@lean
 def corners(
     atoms: Atoms,
     state: NDArray[np.float64],
@@ -206,9 +225,13 @@ def corners(
     reads: int,
     uniform: float,
     memory: NDArray[np.float64],
-    bounds: NDArray[np.float64],
-) -> None:
-    """Widen bounds by the rule's answers for the least and the most that is left, and the ends of their totals."""
+    bounds: Bounds,
+) -> Bounds:
+    """The bounds with the rule's answers for the least and the most that is left, and the ends of their totals.
+
+    The memory is left as it is.
+    """
+    remembered = remember(memory)
     same = state[t, SURE_LOW] == state[t, MAY_LOW] and state[t, SURE_HIGH] == state[t, MAY_HIGH]
     for case in range(1 if same else 2):
         low = state[t, SURE_LOW] if case == 0 else state[t, MAY_LOW]
@@ -227,10 +250,12 @@ def corners(
             row = row_of(atoms, t, low, high, total, mean, uniform, memory)
             kept_low, kept_high = rule(row, parameters)
             kept_low, kept_high = something(atoms, t, low, high, kept_low, kept_high)
-            widen(atoms, state, t, kept_low, kept_high, low, high, bounds)
+            bounds = widen(atoms, state, t, kept_low, kept_high, low, high, bounds)
+    restore(memory, remembered)
+    return bounds
 
 
-@njit(nogil=True, cache=True)
+@lean(nogil=True, cache=True)
 def keep_rows(
     start: int,
     stop: int,
@@ -251,7 +276,7 @@ def keep_rows(
         keep_row(atoms, state, t, rule, parameters, reads, uniforms[t], memory[t])
 
 
-@njit(nogil=True, cache=True)
+@lean(nogil=True, cache=True)
 def keep_in_turn(
     rule: Any,
     learn: Any,
@@ -267,5 +292,6 @@ def keep_in_turn(
         before = math.log(state[t, TOTAL]) - state[t, TOKEN_X]
         keep_row(atoms, state, t, rule, parameters, READS_ENTROPY, uniforms[t], memory[t])
         if t + 1 < len(state):
-            memory[t + 1, 1:] = memory[t, 1:]
+            for i in range(1, MEMORY):
+                memory[t + 1, i] = memory[t, i]
             learn(memory[t + 1], parameters, tokens[t], before, math.log(state[t, TOTAL]) - state[t, TOKEN_X])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from numba import njit
-
 from workbench.kernels.atoms import along
 from workbench.kernels.chain import (
     BLUR,
@@ -36,6 +34,7 @@ from workbench.kernels.chain import (
 )
 from workbench.kernels.cutting import settled
 from workbench.kernels.exp import exp_nonpositive64
+from workbench.kernels.lean import lean
 from workbench.kernels.sums import part, ranges_of
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@njit
+@lean
 def tokens_between(atoms: Atoms, t: int, low: float, high: float) -> float:
     """Tokens from one position to another."""
     k = float(atoms.size[t])
@@ -51,7 +50,7 @@ def tokens_between(atoms: Atoms, t: int, low: float, high: float) -> float:
     return max(0.0, singles + along(atoms.tokens[t], max(0.0, high - k)) - along(atoms.tokens[t], max(0.0, low - k)))
 
 
-@njit
+@lean
 def raw_depth(atoms: Atoms, state: NDArray[np.float64], t: int, low: float, high: float) -> float:
     """Mean raw x over atoms low to high under their weights."""
     if state[t, REORDERED] == 0.0:
@@ -64,7 +63,7 @@ def raw_depth(atoms: Atoms, state: NDArray[np.float64], t: int, low: float, high
     return depth / state[t, TOTAL]
 
 
-@njit(nogil=True, cache=True)
+@lean(nogil=True, cache=True)
 def measure_rows(
     start: int,
     stop: int,
@@ -92,7 +91,7 @@ def measure_rows(
         bounds_of(atoms, state, t, entropy, out)
 
 
-@njit
+@lean
 def bounds_of(atoms: Atoms, state: NDArray[np.float64], t: int, entropy: float, out: NDArray[np.float64]) -> None:
     """By how much the log-probability and the entropy of row t may be off."""
     if settled(atoms, state, t) and state[t, BLUR] == 0.0:

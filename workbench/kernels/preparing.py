@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from workbench.kernels.chain import (
     HIGH,
@@ -21,13 +20,14 @@ from workbench.kernels.chain import (
     TOTAL,
     Atoms,
 )
+from workbench.kernels.lean import lean
 from workbench.kernels.sums import add_bins, ranges_of_bins, weigh_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@njit
+@lean
 def fill_top(ids: NDArray[np.int32], logits: NDArray[np.float32], atoms: Atoms, t: int) -> None:
     """The single tokens of row t; ties, which a sketch has by rising id, by falling id."""
     k = 0
@@ -45,7 +45,7 @@ def fill_top(ids: NDArray[np.int32], logits: NDArray[np.float32], atoms: Atoms, 
         start = end
 
 
-@njit
+@lean
 def position_in_bins(atoms: Atoms, t: int, x: float) -> float:
     """Where a token that is none of the single ones stands."""
     k, n_bins = atoms.size[t], atoms.bin_x.shape[1]
@@ -57,7 +57,7 @@ def position_in_bins(atoms: Atoms, t: int, x: float) -> float:
     return k + b + min(max((upper - x) / (upper - lower), 0.0), 1.0 - 1e-9)
 
 
-@njit
+@lean
 def place_token(atoms: Atoms, t: int, token: int, x: float) -> float:
     """The position of a token whose logit is x; past the end where it has none."""
     if token < 0 or math.isnan(x) or x == -math.inf:
@@ -68,7 +68,7 @@ def place_token(atoms: Atoms, t: int, token: int, x: float) -> float:
     return position_in_bins(atoms, t, x)
 
 
-@njit(nogil=True, cache=True)
+@lean(nogil=True, cache=True)
 def prepare_rows(
     start: int,
     stop: int,
@@ -110,10 +110,19 @@ def prepare_rows(
         weigh_row(atoms, state, t)
         use_exact_totals(atoms, state, t, log_z[t] - high, entropy[t])
         atoms.raw_total[t] = state[t, TOTAL]
-        atoms.raw_x[t], atoms.raw_bin_x[t], atoms.raw_mass[t] = atoms.x[t], atoms.bin_x[t], atoms.mass[t]
+        copy_to(atoms.raw_x[t], atoms.x[t])
+        copy_to(atoms.raw_bin_x[t], atoms.bin_x[t])
+        copy_to(atoms.raw_mass[t], atoms.mass[t])
 
 
-@njit
+@lean
+def copy_to(there: NDArray[np.float64], here: NDArray[np.float64]) -> None:
+    """An assignment of one slice to another makes room for a copy, in case they overlap."""
+    for i in range(len(here)):
+        there[i] = here[i]
+
+
+@lean
 def count_tokens(atoms: Atoms, t: int) -> None:
     """How many tokens lie in the bins before each."""
     atoms.tokens[t, 0] = 0.0
@@ -121,7 +130,7 @@ def count_tokens(atoms: Atoms, t: int) -> None:
         atoms.tokens[t, b + 1] = atoms.tokens[t, b] + atoms.bin_count[t, b]
 
 
-@njit
+@lean
 def use_exact_totals(atoms: Atoms, state: NDArray[np.float64], t: int, log_total: float, entropy: float) -> None:
     """Have the bins of row t add up to what the exact log Z leaves for them."""
     state[t, KNOWN] = 1.0

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from numba import njit
-
 from workbench.kernels.atoms import along
 from workbench.kernels.chain import (
     BLUR,
@@ -26,6 +24,7 @@ from workbench.kernels.chain import (
     Atoms,
 )
 from workbench.kernels.exp import LOWEST_EXP64, exp_in_range64, exp_nonpositive64
+from workbench.kernels.lean import lean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,20 +33,20 @@ if TYPE_CHECKING:
 _NOTHING = 1e-300
 
 
-@njit
+@lean
 def part(low: float, high: float, i: int) -> float:
     """The share of atom i between two positions."""
     return max(0.0, min(1.0, high - i) - max(0.0, low - i))
 
 
-@njit
+@lean
 def weight_at(x: float) -> float:
     """exp(x), the part that vectorises; of x > 0, which only a bin's edge can be, 1."""
     d = min(x, 0.0)
     return exp_in_range64(max(LOWEST_EXP64, d)) if d >= LOWEST_EXP64 else 0.0
 
 
-@njit(fastmath={"contract", "reassoc"})
+@lean(fastmath={"contract", "reassoc"})
 def weigh_singles(x: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
     """exp(x) of each; returns Σ exp(x) x."""
     moment = 0.0
@@ -58,7 +57,7 @@ def weigh_singles(x: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
     return moment
 
 
-@njit(fastmath={"contract", "reassoc"})
+@lean(fastmath={"contract", "reassoc"})
 def weigh_whole_bins(
     count: NDArray[np.float64],
     x: NDArray[np.float64],
@@ -77,7 +76,7 @@ def weigh_whole_bins(
     return moment
 
 
-@njit
+@lean
 def cumulate(mass: NDArray[np.float64], before: float) -> None:
     """Weights 1 to n become `before` plus all up to each; by fours, since an addition waits for the one before it."""
     n, total = mass.shape[0] - 1, before
@@ -93,7 +92,7 @@ def cumulate(mass: NDArray[np.float64], before: float) -> None:
         mass[i + 1] = total
 
 
-@njit
+@lean
 def reach_of(atoms: Atoms, t: int, b: int) -> float:
     """From the upper end of x in bin b to its lower one; the last bin goes down to the smallest logit."""
     if b < atoms.bin_x.shape[1] - 1:
@@ -101,7 +100,7 @@ def reach_of(atoms: Atoms, t: int, b: int) -> float:
     return max(atoms.width[t], atoms.origin[t] - b * atoms.width[t] - atoms.floor[t])
 
 
-@njit
+@lean
 def half_variance(atoms: Atoms, t: int, b: int) -> float:
     """Half the variance of x in bin b, at most what its width allows; 0 where the last bin is too wide to expand."""
     width = atoms.width[t]
@@ -109,14 +108,14 @@ def half_variance(atoms: Atoms, t: int, b: int) -> float:
     return 0.0 if opened else 0.5 * min(atoms.bin_spread[t, b], 0.25 * width * width)
 
 
-@njit
+@lean
 def tilted(atoms: Atoms, t: int, b: int) -> float:
     """Mean of x in bin b under exp(x), to first order in the variance."""
     half = half_variance(atoms, t, b)
     return atoms.bin_x[t, b] + 2.0 * half / (1.0 + half)
 
 
-@njit
+@lean
 def add_bins(atoms: Atoms, t: int, bins: int, factor: float) -> float:
     """Sums of row t over its bins, n exp(m) (1 + v / 2) times `factor`, m and v mean and variance of x; Σ exp(x) x."""
     k, n = atoms.size[t], min(bins, atoms.bin_x.shape[1])
@@ -135,7 +134,7 @@ def add_bins(atoms: Atoms, t: int, bins: int, factor: float) -> float:
     return moment
 
 
-@njit(fastmath={"contract", "reassoc"})
+@lean(fastmath={"contract", "reassoc"})
 def moment_of_masses(x: NDArray[np.float64], mass: NDArray[np.float64]) -> float:
     """Σ weight x, the weights as steps of their cumulative sums; in the order that vectorises."""
     moment = 0.0
@@ -144,7 +143,7 @@ def moment_of_masses(x: NDArray[np.float64], mass: NDArray[np.float64]) -> float
     return moment
 
 
-@njit
+@lean
 def sums_of(atoms: Atoms, t: int, low: float, high: float) -> tuple[float, float]:
     """Σ exp(x) and Σ exp(x) x over atoms low to high."""
     k, stop, x, mass = atoms.size[t], math.ceil(high), atoms.x[t], atoms.mass[t]
@@ -167,7 +166,7 @@ def sums_of(atoms: Atoms, t: int, low: float, high: float) -> tuple[float, float
     return total, first
 
 
-@njit
+@lean
 def set_totals(state: NDArray[np.float64], t: int, total: float, first: float) -> None:
     """Sums over what is left; where all of it is too far down to have any weight, a number that stands for it."""
     if total <= 0.0:
@@ -175,7 +174,7 @@ def set_totals(state: NDArray[np.float64], t: int, total: float, first: float) -
     state[t, TOTAL], state[t, MEAN], state[t, KNOWN], state[t, RANGED] = total, first / total, 0.0, 0.0
 
 
-@njit
+@lean
 def weigh_row(atoms: Atoms, state: NDArray[np.float64], t: int) -> None:
     """Weights and sums of row t from its x, and the totals over what is left."""
     k, end = atoms.size[t], math.ceil(state[t, MAY_HIGH])
@@ -199,7 +198,7 @@ def weigh_row(atoms: Atoms, state: NDArray[np.float64], t: int) -> None:
             state[t, RANGED] = 1.0
 
 
-@njit
+@lean
 def ranges_of(
     atoms: Atoms, state: NDArray[np.float64], t: int, low: float, high: float
 ) -> tuple[float, float, float, float]:
@@ -224,7 +223,7 @@ def ranges_of(
     return total + least, total + most, first + first_least, first + first_most
 
 
-@njit
+@lean
 def ranges_of_bins(atoms: Atoms, t: int, low: float, high: float) -> tuple[float, float, float, float]:
     """As `ranges_of`, for the bins alone."""
     k, n_bins, width, origin = atoms.size[t], atoms.bin_x.shape[1], atoms.width[t], atoms.origin[t]
@@ -247,7 +246,7 @@ def ranges_of_bins(atoms: Atoms, t: int, low: float, high: float) -> tuple[float
     return least, most, first_least, first_most
 
 
-@njit
+@lean
 def range_of_bin(atoms: Atoms, t: int, b: int, share: float) -> tuple[float, float, float, float]:
     """As `ranges_of` for a share of bin b alone, which can be wider than the others: exp is convex."""
     upper, reach = atoms.origin[t] - b * atoms.width[t], reach_of(atoms, t, b)
@@ -258,7 +257,7 @@ def range_of_bin(atoms: Atoms, t: int, b: int, share: float) -> tuple[float, flo
     return least, most, most * (upper - reach), least * min(upper, 0.0)
 
 
-@njit(fastmath={"contract", "reassoc"})
+@lean(fastmath={"contract", "reassoc"})
 def ranges_of_whole_bins(
     count: NDArray[np.float64], x: NDArray[np.float64], upper: float, width: float
 ) -> tuple[float, float, float, float]:

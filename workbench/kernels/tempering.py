@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numba import njit
-
 from workbench.kernels.atoms import with_ties
 from workbench.kernels.chain import (
     BLUR,
@@ -25,16 +22,18 @@ from workbench.kernels.chain import (
     TOTAL,
     Atoms,
 )
-from workbench.kernels.cutting import cut, row_of, settled, widen
+from workbench.kernels.cutting import UNBOUNDED, cut, remember, restore, row_of, settled, widen
+from workbench.kernels.lean import lean
 from workbench.kernels.sums import ranges_of, weigh_row
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 _COLDEST = 1e-6  # below this temperature the most likely token has all the mass in float64 already
 
 
-@njit
+@lean
 def divide(given: Atoms, atoms: Atoms, state: NDArray[np.float64], t: int, inverse: float) -> None:
     """Row t of `given` with x times `inverse`, written to `atoms`."""
     k = given.size[t]
@@ -51,7 +50,7 @@ def divide(given: Atoms, atoms: Atoms, state: NDArray[np.float64], t: int, inver
     state[t, TOKEN_X] *= inverse
 
 
-@njit(nogil=True, cache=True)
+@lean(nogil=True, cache=True)
 def temper_rows(
     start: int,
     stop: int,
@@ -69,7 +68,7 @@ def temper_rows(
         temperature = rule(row, parameters)
         blur = 0.0
         if not settled(given, state, t):
-            coldest, hottest = extremes(given, state, t, rule, parameters, uniforms[t], memory[t].copy())
+            coldest, hottest = extremes(given, state, t, rule, parameters, uniforms[t], memory[t])
             if coldest < hottest:
                 blur = max(hottest - temperature, temperature - coldest) / max(coldest, _COLDEST)
         # Ties stand by falling id, and greedy decoding takes the smallest.
@@ -83,12 +82,11 @@ def temper_rows(
             state[t, TOTAL], state[t, MEAN], state[t, KNOWN] = total, mean, 1.0
         state[t, BLUR] += blur
         if temperature <= _COLDEST:
-            bounds = np.array([-math.inf, math.inf, math.inf, -math.inf])
-            widen(atoms, state, t, last - 1.0, last, state[t, LOW], state[t, HIGH], bounds)
+            bounds = widen(atoms, state, t, last - 1.0, last, state[t, LOW], state[t, HIGH], UNBOUNDED)
             cut(atoms, state, t, last - 1.0, last, bounds)
 
 
-@njit
+@lean
 def extremes(
     atoms: Atoms,
     state: NDArray[np.float64],
@@ -98,7 +96,8 @@ def extremes(
     uniform: float,
     memory: NDArray[np.float64],
 ) -> tuple[float, float]:
-    """Lowest and highest temperature the rule gives at the corners of what row t can be."""
+    """Lowest and highest temperature the rule gives at the corners of what row t can be; the memory stays as it is."""
+    remembered = remember(memory)
     coldest, hottest = math.inf, -math.inf
     same = state[t, SURE_LOW] == state[t, MAY_LOW] and state[t, SURE_HIGH] == state[t, MAY_HIGH]
     for case in range(1 if same else 2):
@@ -115,4 +114,5 @@ def extremes(
             mean = first_least / least if corner < 2 else first_most / most
             found = rule(row_of(atoms, t, low, high, total, mean, uniform, memory), parameters)
             coldest, hottest = min(coldest, found), max(hottest, found)
+    restore(memory, remembered)
     return coldest, hottest

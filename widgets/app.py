@@ -83,7 +83,8 @@ class Workbench(ipywidgets.VBox):
         )
 
     def _restored(self) -> None:
-        """Other settings: the open panel takes them on, unless it is in the middle of something."""
+        """Other settings: comparison and open panel take them on, unless that one is in the middle of something."""
+        self.shelf.recall()
         if not getattr(self.page.panel, "busy", False):
             self.page.shut()
             self.page.enter()
@@ -109,6 +110,7 @@ class Workbench(ipywidgets.VBox):
 
     def remember(self) -> None:
         """Put what is set in the panels into the session."""
+        self.shelf.remember()
         for page in self.pages:
             page.remember()
 

@@ -14,6 +14,8 @@ from workbench.errors import WorkbenchError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from widgets.session import Session
+
 
 def remembered(controls: Mapping[str, ipywidgets.Widget]) -> dict[str, Any]:
     """Name -> what the control says: a value, the tab that is open, or a settings object as a dictionary."""
@@ -29,6 +31,14 @@ def recall(controls: Mapping[str, ipywidgets.Widget], state: Mapping[str, Any]) 
                 _write(control, state[name])
             except (traitlets.TraitError, WorkbenchError, TypeError, ValueError, IndexError):
                 continue  # another version's value, or of a choice that is not offered here
+
+
+def store(session: Session, title: str, controls: Mapping[str, ipywidgets.Widget]) -> None:
+    """Put what the controls say into the session's settings of that title; what is there of others stays."""
+    before = session.settings.get(title, {})
+    state = {**before, **remembered(controls)}
+    if state != before:
+        session.settings = {**session.settings, title: state}
 
 
 def _read(control: ipywidgets.Widget) -> Any:  # noqa: ANN401  -- as the control has it

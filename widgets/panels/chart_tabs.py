@@ -31,6 +31,8 @@ class TabChart:
     """The numbers behind it."""
     clicked: Callable[[Any], None] | None = None
     """Called with a point's customdata."""
+    hovered: Callable[[Any], None] | None = None
+    """Called with the customdata of the point under the pointer; with None when the pointer leaves."""
     above: ipywidgets.Widget | None = None
     """Controls of this chart alone."""
     below: ipywidgets.Widget | None = None
@@ -43,8 +45,7 @@ class ChartTabs(ipywidgets.Tab):
     def __init__(self, charts: Sequence[TabChart]) -> None:
         self.charts = tuple(charts)
         self._boxes = [
-            FigureBox(chart.draw, None if chart.clicked is None else _clicks(chart.clicked), height=chart.height)
-            for chart in charts
+            FigureBox(chart.draw, _pointer(chart.clicked, chart.hovered), height=chart.height) for chart in charts
         ]
         self._table, self._last = Table(), 0
         pages = [
@@ -83,13 +84,27 @@ class ChartTabs(ipywidgets.Tab):
         super().close()
 
 
-def _clicks(clicked: Callable[[Any], None]) -> Callable[[go.FigureWidget], None]:
-    def pick(mark: Any, points: Any, _: object) -> None:  # noqa: ANN401  -- plotly's
-        if points.point_inds and mark.customdata is not None:
-            clicked(mark.customdata[points.point_inds[0]])
-
+def _pointer(
+    clicked: Callable[[Any], None] | None, hovered: Callable[[Any], None] | None
+) -> Callable[[go.FigureWidget], None]:
     def connect(figure: go.FigureWidget) -> None:
         for mark in figure.data:
-            mark.on_click(pick)
+            if clicked is not None:
+                mark.on_click(_told(clicked))
+            if hovered is not None:
+                mark.on_hover(_told(hovered))
+                mark.on_unhover(_left(hovered))
 
     return connect
+
+
+def _told(tell: Callable[[Any], None]) -> Callable[..., None]:
+    def pick(mark: Any, points: Any, _: object) -> None:  # noqa: ANN401  -- plotly's
+        if points.point_inds and mark.customdata is not None:
+            tell(mark.customdata[points.point_inds[0]])
+
+    return pick
+
+
+def _left(tell: Callable[[Any], None]) -> Callable[..., None]:
+    return lambda *_: tell(None)

@@ -8,7 +8,7 @@ import ipywidgets
 
 from widgets.controls.closing import close_tree
 from widgets.controls.problems import problem_words
-from widgets.controls.remembered import recall, remembered
+from widgets.controls.remembered import recall, store
 from widgets.panels.settings_panel import alert
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ class Page(ipywidgets.VBox):
     def remember(self) -> None:
         """Put what is set in the panel into the session."""
         if self.panel is not None:
-            state = {**self._session.settings.get(self.title, {}), **remembered(kept(self.panel))}
-            if state != self._session.settings.get(self.title):
-                self._session.settings = {**self._session.settings, self.title: state}
+            store(self._session, self.title, kept(self.panel))
 
     def shut(self) -> None:
         """Close the panel, whatever it is doing."""

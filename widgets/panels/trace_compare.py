@@ -81,7 +81,9 @@ class TraceCompare(ipywidgets.VBox):
             tooltip="Tokens in the centred rolling mean; 1 draws the entropies themselves",
         )  # fmt: skip
         self.status = ipywidgets.HTML()
-        chart = TabChart("Entropy", _CHART, self._figure, self._numbers, clicked=self._clicked, height=340)
+        chart = TabChart(
+            "Entropy", _CHART, self._figure, self._numbers, clicked=self._clicked, hovered=self._hovered, height=340
+        )
         self.tabs, self.table = ChartTabs([chart]), Table()
         self.export_bar = ExportBar(self._exportable)
 
@@ -201,6 +203,13 @@ class TraceCompare(ipywidgets.VBox):
         if index < len(self.traces):
             self.session.trace = self.traces[index]
             self.session.cursor = token
+
+    def _hovered(self, point: Any) -> None:  # noqa: ANN401  -- a point's customdata
+        """Over the line of the session's trace, all panels look at that token."""
+        if point is None:
+            self.session.hover = -1
+        elif round(point[0]) == self._own():
+            self.session.hover = round(point[1])
 
     # --- export ---------------------------------------------------------------------------------------------------
 

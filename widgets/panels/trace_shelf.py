@@ -12,6 +12,7 @@ import ipywidgets
 
 from widgets.controls.export_bar import unused
 from widgets.controls.job import Job
+from widgets.controls.remembered import recall, store
 from widgets.panels.settings_panel import alert
 from widgets.panels.trace_compare import TraceCompare
 from widgets.panels.trace_shelf_labels import file_stem, index_of, numbered
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _NONE = -1
 _naming = threading.Lock()  # from finding a free name until it is taken
+_COMPARED = "Compare"  # under which the session keeps what is set in the comparison
 _DROPPED = 5  # that Undo brings back; older ones are let go, with their memory
 
 
@@ -172,12 +174,24 @@ class TraceShelf(ipywidgets.VBox):
     def _fold_comparison(self, out: bool) -> None:  # noqa: FBT001
         if out and self.comparison is None:
             self.comparison = TraceCompare(self.session)
+            self.recall()
             self.children = (self.line, self.files, self.comparison)
         elif not out and self.comparison is not None:
+            self.remember()
             self.children = (self.line, self.files)
             self.comparison.close()
             self.comparison = None
         self._refresh()
+
+    def remember(self) -> None:
+        """Put what is set in the comparison into the session."""
+        if self.comparison is not None:
+            store(self.session, _COMPARED, self.comparison.kept())
+
+    def recall(self) -> None:
+        """Set the comparison to what the session keeps of it."""
+        if self.comparison is not None:
+            recall(self.comparison.kept(), self.session.settings.get(_COMPARED, {}))
 
     def _say(self, words: str) -> None:
         """What happened, as HTML."""

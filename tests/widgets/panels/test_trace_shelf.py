@@ -10,6 +10,7 @@ import weakref
 import numpy as np
 import polars as pl
 import pytest
+from plotly.callbacks import InputDeviceState, Points
 
 from widgets import Session
 from widgets.panels.trace_compare import TraceCompare
@@ -302,6 +303,32 @@ def test_the_cursor_is_shared(shelf, comparison, traces):
     assert shelf.session.trace is traces[1]
     assert shelf.session.cursor == 12
     assert list(drawn(comparison, "cursor").x) == [12, 12]
+
+
+def test_the_pointer_over_the_own_line_is_shared(shelf, comparison, traces):
+    def pointed(line, token, *, gone=False):
+        mark, points = drawn(comparison, f"compare:{line}"), Points([token], [token], [token], line)
+        (mark._dispatch_on_unhover if gone else mark._dispatch_on_hover)(points, InputDeviceState())
+
+    shelf.session.cursor = 7
+    pointed(0, 12)
+    assert shelf.session.shown == 12
+    assert list(drawn(comparison, "cursor").x) == [12, 12]
+    pointed(1, 20)  # another trace's token 20 is none of the own one's
+    assert shelf.session.shown == 12
+    pointed(0, 12, gone=True)
+    assert shelf.session.shown == 7
+
+
+def test_what_is_set_comes_back(shelf, comparison):
+    comparison.unit.value, comparison.window.value = "bits", 5
+    shelf.compare.value = False
+    shelf.compare.value = True
+    assert (shelf.comparison.unit.value, shelf.comparison.window.value) == ("bits", 5)
+    again = TraceShelf(shelf.session, shelf.folder)
+    again.compare.value = True
+    assert again.comparison.unit.value == "bits"
+    again.close()
 
 
 def test_it_can_be_exported_with_where_it_is_from(comparison, traces):

@@ -11,6 +11,8 @@ from workbench.kernels import chain, cutting, measuring, penalties, preparing, t
 from workbench.kernels.parallel import over_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from workbench.samplers.step import Step
@@ -124,31 +126,34 @@ def next_stage(
 
 def _penalised(stage: Stage, step: Step, values: NDArray[np.float64], context: Context, spare: Spare) -> Stage:
     rules: Any = step
-    arrays = {name: _spared(spare, name, array) for name, array in stage.atoms._asdict().items()}
-    for name, array in arrays.items():
-        np.copyto(array, getattr(stage.atoms, name))
-    atoms = chain.Atoms(**arrays)
+    atoms = _written(stage, _PENALISED, spare)
     over_rows(
         penalties.penalise_rows, len(stage), stage.atoms_per_row * _EXP_COST + len(context.history),
         rules.marks.compiled, rules.penalises.compiled, values, context.history, context.first, context.tokens,
-        context.vocabulary, atoms, stage.state,
+        context.vocabulary, stage.atoms, stage.state, atoms,
     )  # fmt: skip
     return replace(stage, atoms=atoms)
 
 
 _SCALED = ("x", "bin_x", "bin_spread", "origin", "width", "floor", "mass")
 """The arrays a temperature changes; the others are shared between stages."""
+_PENALISED = tuple(name for name in chain.Atoms._fields if name not in ("width", "raw_total"))
+"""Those a penalty changes."""
 
 
 def _tempered(stage: Stage, step: Step, values: NDArray[np.float64], context: Context, spare: Spare) -> Stage:
     rule: Any = step.tempers
-    fresh = {name: _spared(spare, name, getattr(stage.atoms, name)) for name in _SCALED}
-    atoms = stage.atoms._replace(**fresh)
+    atoms = _written(stage, _SCALED, spare)
     over_rows(
         tempering.temper_rows, len(stage), stage.atoms_per_row * _EXP_COST, rule.compiled, values, stage.atoms,
         context.uniforms, stage.memory, stage.state, atoms,
     )  # fmt: skip
     return replace(stage, atoms=atoms)
+
+
+def _written(stage: Stage, names: Iterable[str], spare: Spare) -> chain.Atoms:
+    """The stage's atoms with arrays to write into under these names."""
+    return stage.atoms._replace(**{name: _spared(spare, name, getattr(stage.atoms, name)) for name in names})
 
 
 def _spared(spare: Spare, name: str, like: NDArray[Any]) -> NDArray[Any]:

@@ -25,15 +25,6 @@ READS_SHAPE, READS_TOTAL, READS_ENTROPY = 1, 2, 4
 """What a rule looks at besides the atoms themselves, as the number of corners at which it has to be asked."""
 
 
-class Bounds(NamedTuple):
-    """Between which positions all that is kept surely lies, and between which it may."""
-
-    sure_low: float
-    sure_high: float
-    may_low: float
-    may_high: float
-
-
 class Atoms(NamedTuple):
     """All rows' atoms at the temperature so far; x is measured from each row's largest logit."""
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from workbench.kernels.atoms import along
+from workbench.kernels.bounding import settled
 from workbench.kernels.chain import (
     BLUR,
     BOUND,
@@ -32,7 +33,6 @@ from workbench.kernels.chain import (
     TOTAL,
     Atoms,
 )
-from workbench.kernels.cutting import settled
 from workbench.kernels.exp import exp_nonpositive64
 from workbench.kernels.lean import lean
 from workbench.kernels.sums import part, ranges_of

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from workbench.kernels.atoms import with_ties
+from workbench.kernels.bounding import UNBOUNDED, settled, widen
 from workbench.kernels.chain import (
     BLUR,
     HIGH,
@@ -22,7 +23,7 @@ from workbench.kernels.chain import (
     TOTAL,
     Atoms,
 )
-from workbench.kernels.cutting import UNBOUNDED, cut, remember, restore, row_of, settled, widen
+from workbench.kernels.cutting import cut, remember, restore, row_of
 from workbench.kernels.lean import lean
 from workbench.kernels.sums import ranges_of, weigh_row
 

@@ -94,9 +94,22 @@ def test_penalties_stay_within_their_bounds(seed, scale, history, steps, token):
     if found.exact[0]:
         assert found["kept"][0] == truth["kept"][0]
         assert found["entropy"][0] == pytest.approx(truth["entropy"][0], abs=1e-5)
+        assert found["kept_mass"][0] == pytest.approx(truth["kept_mass"][0], abs=1e-5)
     if found["survives"][0] == 1:
         assert abs(found["logprob"][0] - truth["logprob"][0]) <= found["bound"][0] + 1e-5
     assert abs(found["entropy"][0] - truth["entropy"][0]) <= found["entropy_bound"][0] + 1e-5
+
+
+@given(
+    seed=st.integers(0, 10**6), scale=st.floats(0.5, 6), history=st.lists(st.integers(0, 399), min_size=1, max_size=90),
+    before=STEPS, penalty=st.one_of(st.builds(RepetitionPenalty, st.floats(1, 4)), st.builds(DRY, st.floats(0, 9))),
+)  # fmt: skip
+def test_a_penalty_drops_nothing(seed, scale, history, before, penalty):
+    """The raw mass of what is kept stays what it was, wherever the lowered tokens go."""
+    trace = wb.Trace.from_logits(wide_row(seed, scale)[None], [0], top=32, prompt_ids=[*history, *history])
+    earlier, later = (wb.replay(trace, wb.Sampler.chain(steps)) for steps in ([before], [before, penalty]))
+    assert later["kept_mass"][0] == pytest.approx(earlier["kept_mass"][0], abs=1e-9)
+    assert later["kept"][0] == pytest.approx(earlier["kept"][0], abs=1e-6)
 
 
 @given(seed=st.integers(0, 10**6), scale=st.floats(0.5, 6), steps=st.lists(STEPS, min_size=1, max_size=3))

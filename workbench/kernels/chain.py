@@ -41,5 +41,5 @@ class Atoms(NamedTuple):
     tokens: NDArray[np.float64]  # (T, B + 1): tokens of all bins before each
     raw_x: NDArray[np.float64]  # (T, K): at T = 1, before any penalty, from the raw maximum
     raw_bin_x: NDArray[np.float64]  # (T, B)
-    raw_mass: NDArray[np.float64]  # (T, K + B + 1): as `mass`
+    raw_mass: NDArray[np.float64]  # (T, K + B + 1): as `mass`, and on to the last bin
     raw_total: NDArray[np.float64]  # (T,)

@@ -113,6 +113,8 @@ def prepare_rows(
         copy_to(atoms.raw_x[t], atoms.x[t])
         copy_to(atoms.raw_bin_x[t], atoms.bin_x[t])
         copy_to(atoms.raw_mass[t], atoms.mass[t])
+        for i in range(end + 1, atoms.raw_mass.shape[1]):  # a penalty may lower a token into an empty bin
+            atoms.raw_mass[t, i] = atoms.raw_mass[t, end]
 
 
 @lean

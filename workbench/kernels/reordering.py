@@ -95,9 +95,10 @@ def take_bins(given: Atoms, atoms: Atoms, state: NDArray[np.float64], t: int, by
     k = given.size[t]
     for b in range(given.bin_x.shape[1]):
         atoms.bin_x[t, b] = given.bin_x[t, b] + by
-        atoms.bin_count[t, b] = given.bin_count[t, b] * part(state[t, LOW], state[t, HIGH], k + b)
+        left = part(state[t, LOW], state[t, HIGH], k + b)
+        atoms.bin_count[t, b] = left * given.bin_count[t, b]
         atoms.bin_spread[t, b], atoms.raw_bin_x[t, b] = given.bin_spread[t, b], given.raw_bin_x[t, b]
-        scratch.raw_bins[b] = given.raw_mass[t, k + b + 1] - given.raw_mass[t, k + b]
+        scratch.raw_bins[b] = left * (given.raw_mass[t, k + b + 1] - given.raw_mass[t, k + b])
     atoms.origin[t] = given.origin[t] + by
     atoms.floor[t] = given.floor[t] + by
 

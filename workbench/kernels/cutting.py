@@ -71,12 +71,14 @@ def restore(memory: NDArray[np.float64], remembered: tuple[float, float, float, 
 
 @lean
 def cut(atoms: Atoms, state: NDArray[np.float64], t: int, low: float, high: float, bounds: Bounds) -> None:
-    """Keep atoms low to high of row t."""
-    unchanged = low == state[t, LOW] and high == state[t, HIGH] and bounds.sure_low == state[t, SURE_LOW]
-    unchanged = unchanged and bounds.sure_high == state[t, SURE_HIGH]
+    """Keep atoms low to high of row t; what surely is left, and what may be, was so before."""
+    sure_low, sure_high = max(bounds.sure_low, state[t, SURE_LOW]), min(bounds.sure_high, state[t, SURE_HIGH])
+    unchanged = low == state[t, LOW] and high == state[t, HIGH] and sure_low == state[t, SURE_LOW]
+    unchanged = unchanged and sure_high == state[t, SURE_HIGH]
     state[t, LOW], state[t, HIGH] = low, high
-    state[t, SURE_LOW], state[t, SURE_HIGH] = bounds.sure_low, max(bounds.sure_low, bounds.sure_high)
-    state[t, MAY_LOW], state[t, MAY_HIGH] = bounds.may_low, bounds.may_high
+    state[t, SURE_LOW], state[t, SURE_HIGH] = sure_low, max(sure_low, sure_high)
+    state[t, MAY_LOW] = max(bounds.may_low, state[t, MAY_LOW])
+    state[t, MAY_HIGH] = min(bounds.may_high, state[t, MAY_HIGH])
     if not unchanged:
         total, first = sums_of(atoms, t, low, high)
         set_totals(state, t, total, first)

@@ -125,11 +125,11 @@ class SamplerProcessor(LogitsProcessor):
     ) -> list[Stage]:
         """Every stage of these rows, the raw distributions first."""
         stages = [first_stage(sketch_logits(np.ascontiguousarray(logits[which]), top=top))]
-        draws = rows.draws()[which]
+        draws, vocabulary = rows.draws()[which], max(logits.shape[1], int(ids.max(initial=-1)) + 1)
         for place, step in enumerate(self._steps):
             memory = rows.memory[place, which].copy()
             if step.marks is not None:
-                stages.append(self._penalised_within(stages[-1], step, ids, rows, which, memory))
+                stages.append(self._penalised_within(stages[-1], step, ids, rows, which, memory, vocabulary))
                 continue
             nothing = np.full(len(which), -1, np.int32)
             context = Context(nothing, 0, nothing, draws, logits.shape[1])
@@ -138,7 +138,7 @@ class SamplerProcessor(LogitsProcessor):
 
     def _penalised_within(  # noqa: PLR0917  -- the state of one call
         self, stage: Stage, step: Step, ids: NDArray[np.int32], rows: _Rows, which: NDArray[np.intp],
-        memory: NDArray[np.float64],
+        memory: NDArray[np.float64], vocabulary: int,
     ) -> Stage:  # fmt: skip
         """A penalty that comes after other steps, each row with its own history."""
         parts: list[Stage] = []
@@ -148,7 +148,7 @@ class SamplerProcessor(LogitsProcessor):
                 _rows_of(stage.atoms, slice(i, i + 1)), stage.state[i : i + 1],
                 stage.memory[i : i + 1],
             )  # fmt: skip
-            context = Context(history, len(history), np.full(1, -1, np.int32), np.zeros(1), rows.vocabulary(ids, stage))
+            context = Context(history, len(history), np.full(1, -1, np.int32), np.zeros(1), vocabulary)
             parts.append(next_stage(one, step, context, memory[i : i + 1]))
         joined: Any = [np.concatenate(arrays) for arrays in zip(*(part.atoms for part in parts), strict=True)]
         return Stage(chain.Atoms(*joined), np.concatenate([part.state for part in parts]), memory)
@@ -183,10 +183,6 @@ class _Rows:
             self.stages = [
                 Stage(_rows_of(stage.atoms, chosen), stage.state[chosen], stage.memory[chosen]) for stage in self.stages
             ]
-
-    def vocabulary(self, ids: NDArray[np.int32], stage: Stage) -> int:
-        """Entries that a table over token ids needs."""
-        return max(self.logits.shape[1], int(ids.max()) + 1, int(stage.atoms.ids.max()) + 1)
 
     def learn(self, steps: Sequence[Step], tokens: NDArray[np.int32]) -> None:
         """Hand the tokens just drawn to the steps that learn from them."""

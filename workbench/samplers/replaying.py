@@ -114,8 +114,12 @@ class Replay:
 
     @cached_property
     def exact(self) -> NDArray[np.bool_]:
-        """(T,) whether the numbers of a token are exact: the cut fell among the tokens that the sketch has singly."""
-        found: NDArray[np.bool_] = self.values[:, chain.BOUND] == 0
+        """(T,) whether the numbers of a token are exact: the cut fell among the tokens that the sketch has singly.
+
+        A cut below them may leave log-probabilities without a doubt, where it is cold, but not the number of tokens.
+        """
+        v = self.values
+        found: NDArray[np.bool_] = (v[:, chain.BOUND] == 0) & (v[:, chain.KEPT_LOW] == v[:, chain.KEPT_HIGH])
         return found
 
     @cached_property

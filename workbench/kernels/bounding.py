@@ -54,24 +54,28 @@ def widen(
         if beyond > k:  # tokens of the bins may equal the last single ones, among which the cut falls
             sure_high, may_high = tie_start(atoms, t, k), beyond
     if high > k and (low != given_low or high != given_high):
-        around = max(0, math.floor(high) - 1)
-        open_mass = state[t, OPEN] + atoms.mass[t, min(math.ceil(given_high), around + 3)] - atoms.mass[t, around]
+        n, open_mass = math.ceil(given_high), state[t, OPEN] + mass_around(atoms, t, high, given_high)
         if high != given_high:
-            sure_high, may_high = (
-                min(sure_high, before(atoms, t, high, open_mass)),
-                after(atoms, t, high, open_mass, math.ceil(given_high)),
-            )
+            sure_high = min(sure_high, before(atoms, t, high, open_mass))
+            may_high = after(atoms, t, high, open_mass, n)
         if low != given_low:
-            may_low, sure_low = (
-                before(atoms, t, low, open_mass),
-                max(sure_low, after(atoms, t, low, open_mass, math.ceil(given_high))),
-            )
+            if low > k:
+                open_mass = max(open_mass, state[t, OPEN] + mass_around(atoms, t, low, given_high))
+            may_low = before(atoms, t, low, open_mass)
+            sure_low = max(sure_low, after(atoms, t, low, open_mass, n))
     return Bounds(
         max(bounds.sure_low, sure_low),
         min(bounds.sure_high, sure_high),
         min(bounds.may_low, max(may_low, given_low)),
         max(bounds.may_high, min(may_high, math.ceil(given_high))),
     )
+
+
+@lean
+def mass_around(atoms: Atoms, t: int, position: float, end: float) -> float:
+    """Σ exp(x) from the atom before a cut to the one after it."""
+    first = max(0, math.floor(position) - 1)
+    return float(atoms.mass[t, min(math.ceil(end), first + 3)] - atoms.mass[t, first])
 
 
 @lean

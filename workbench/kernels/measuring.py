@@ -74,6 +74,7 @@ def measure_rows(
     """What is left of rows start to stop: see `workbench.samplers.replaying.Replay` for the columns' meaning."""
     for t in range(start, stop):
         low, high, total, mean = state[t, LOW], state[t, HIGH], state[t, TOTAL], state[t, MEAN]
+        end = float(atoms.size[t] + atoms.bin_x.shape[1])
         mass = along(atoms.raw_mass[t], high) - along(atoms.raw_mass[t], low)
         log_total = math.log(total)
         entropy = max(0.0, log_total - mean)
@@ -88,6 +89,8 @@ def measure_rows(
         maybe = state[t, MAY_LOW] <= at < state[t, MAY_HIGH]
         out[t, SURVIVES] = 1.0 if surely else (math.nan if maybe else 0.0)
         out[t, LOGPROB] = state[t, TOKEN_X] - log_total if maybe and low <= at < high else -math.inf
+        if state[t, BLUR] == math.inf:  # any of the tokens, and one at least
+            out[t, KEPT_LOW], out[t, KEPT_HIGH], out[t, SURVIVES] = 1.0, tokens_between(atoms, t, 0.0, end), math.nan
         bounds_of(atoms, state, t, entropy, out)
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workbench.kernels.atoms import position_of
+from workbench.kernels.atoms import DOUBT, position_of
 from workbench.kernels.rules import keeps
 from workbench.samplers.parameters import number
 from workbench.samplers.step import Reads, Signal, Step
@@ -26,6 +26,8 @@ def exclude(row: Row, parameters: NDArray[np.float64]) -> tuple[float, float]:
     if row.uniform >= probability or threshold > 0.5:
         return row.low, row.high
     passing = row.high if threshold <= 0.0 else min(row.high, position_of(row, math.log(threshold * row.total)))
+    if passing > row.x.shape[0]:
+        row.memory[DOUBT] = 1.0  # the last token that passes is one of a bin
     if passing - row.low < 2.0:
         return row.low, row.high
     row.memory[0] = 1.0

@@ -35,6 +35,7 @@ ALLOWED_CONSOLE = (
     # A page that was busy for two seconds, or a widget closed before it had begun; one that is wanted and does not come
     # fails the test that waits for it.
     r"\[anywidget\] Failed to initialize model",
+    r"no comm channel defined",  # of ipywidgets: a chart was closed before the page had taken its view away
 )
 
 # Runs in the page: one line of Python in the notebook's own kernel, its repr through JSON.

@@ -32,6 +32,28 @@ from widgets.controls.chart import Chart
 
 ipywidgets.VBox([Chart(go.Figure(go.Scatter(y=[1.0, k]))) for k in range(4)])
 """
+# Legends, colour bars and long labels: plotly lays such a chart out more than once.
+REMOVED = """
+import asyncio
+import ipywidgets
+import plotly.graph_objects as go
+from widgets.controls.chart import Chart
+
+box = ipywidgets.VBox()
+display(box)
+figure = go.Figure([
+    go.Heatmap(z=[[1.0, 2.0], [3.0, 4.0]], x=["long " * 9, "name " * 9], colorbar={"title": {"text": "title"}}),
+    go.Scatter(y=[1.0, 2.0], name="name " * 9),
+])
+figure.update_layout(showlegend=True, xaxis={"automargin": True}, yaxis={"automargin": True})
+for turn in range(20):
+    box.children = [Chart(figure) for _ in range(3)]
+    await asyncio.sleep(0.04 * (turn % 8))
+    gone, box.children = box.children, ()
+    await asyncio.sleep(0.3)
+    for chart in gone:
+        chart.close()
+"""
 SHOWN = """(expected) => {
   const { data, layout } = document.querySelector(".js-plotly-plot");
   return JSON.stringify([[...data[0].y], layout.title?.text]) === JSON.stringify(expected);
@@ -79,3 +101,10 @@ def test_plotly_is_loaded_once_a_page(notebook):
     page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= 8")
     assert page.locator(".js-plotly-plot").count() == 4
     assert page.evaluate("() => window.large") == 1
+
+
+def test_a_chart_that_is_removed_while_it_is_drawn_leaves_no_error(notebook):
+    """plotly goes on with a drawing, and would stumble over what is gone."""
+    notebook.open([REMOVED]).run_all()
+    notebook.page.wait_for_timeout(1000)
+    assert notebook.problems == []

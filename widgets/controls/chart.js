@@ -1,7 +1,8 @@
 // Follows plotly_bundle.js. anywidget gives a widget two seconds to initialize, after which it never hears its kernel
 // again: on a busy machine plotly.js may take longer. So nothing waits, and what the kernel says in the meantime is said
 // again afterwards. plotly's widget notes every change for views to come, and what a change leaves alone it notes as
-// "_undefined_", which no view can draw: it is told undefined.
+// "_undefined_", which no view can draw: it is told undefined. A drawing under way goes on when its chart is removed, and
+// at its end still asks for a layout and for listeners.
 const SAID = ["addTraces", "deleteTraces", "moveTraces", "restyle", "relayout", "update", "animate",
   "removeLayoutProps", "removeTraceProps"].map((name) => `_py2js_${name}`);
 
@@ -40,6 +41,12 @@ export default () => {
   let inner;
   return {
     initialize(context) { inner = loaded(context); },
-    async render(context) { return (await inner).render(context); },
+    async render(context) {
+      const remove = (await inner).render(context);
+      return () => {
+        remove();
+        Object.assign(context.el, { _fullLayout: { _redrawFromAutoMarginCount: 1 }, on() {} });
+      };
+    },
   };
 };

@@ -84,7 +84,7 @@ class NumberControl(ParameterControl):
             self.slider = ipywidgets.FloatSlider(low, min=low, max=high, step=p.step, **look)
         kind = ipywidgets.IntText if p.whole else ipywidgets.FloatText
         step = 1 if p.whole else p.step if p.scale == "linear" else None
-        self.box = kind(self.value, step=step, tooltip=self.about, layout={"width": "76px", "flex": "0 0 auto"})
+        self.box = kind(self.value, step=step, tooltip=self.about, layout={"width": "66px", "flex": "0 0 auto"})
         self.slider.observe(lambda change: self._dragged(change["old"], change["new"]), "value")
         self.box.observe(lambda change: self._typed(change["new"]), "value")
         return [self.slider, self.box]

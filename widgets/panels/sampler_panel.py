@@ -99,7 +99,7 @@ class SamplerPanel(ipywidgets.VBox):
         self.style_sheet = ipywidgets.HTML(f"<style>{_STYLE}</style>", layout={"display": "none"})
         self.settings = SamplerSettings(self.session, a_changed=self._soon.ask, b_changed=self._replay_b)
         self.toolbar, self.chain = self.settings.toolbar, self.settings.chain
-        lay_out(self.chain, flex="0 0 300px", width="300px")
+        lay_out(self.chain, flex="0 0 330px", width="330px")
         self.strip = TokenStrip(
             layers=self._layers(), marked_label="would not survive", on_alternatives=self._alternatives, max_height=87,
             layout={"min_height": "112px"},

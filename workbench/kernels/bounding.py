@@ -54,15 +54,15 @@ def widen(
         if beyond > k:  # tokens of the bins may equal the last single ones, among which the cut falls
             sure_high, may_high = tie_start(atoms, t, k), beyond
     if high > k and (low != given_low or high != given_high):
-        n, open_mass = math.ceil(given_high), state[t, OPEN] + mass_around(atoms, t, high, given_high)
+        end, open_mass = math.ceil(given_high), state[t, OPEN] + mass_around(atoms, t, high, given_high)
         if high != given_high:
             sure_high = min(sure_high, before(atoms, t, high, open_mass))
-            may_high = after(atoms, t, high, open_mass, n)
+            may_high = after(atoms, t, high, open_mass, end)
         if low != given_low:
             if low > k:
                 open_mass = max(open_mass, state[t, OPEN] + mass_around(atoms, t, low, given_high))
             may_low = before(atoms, t, low, open_mass)
-            sure_low = max(sure_low, after(atoms, t, low, open_mass, n))
+            sure_low = max(sure_low, after(atoms, t, low, open_mass, end))
     return Bounds(
         max(bounds.sure_low, sure_low),
         min(bounds.sure_high, sure_high),

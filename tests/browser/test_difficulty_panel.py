@@ -197,6 +197,7 @@ def test_a_click_opens_a_problem_and_the_probe_is_trained_in_the_page(notebook):
     name = notebook.value("panel.curve.problems.sort('entropy')['problem'][-1]")
     page.mouse.click(*page.evaluate(PLACE, name))
     page.locator(".workbench-problem").get_by_text(name, exact=True).wait_for()
+    notebook.wait_value("panel.session.trace is not None", expected=True)  # it is read in the background
     notebook.wait_value("panel.session.trace.text == sweep.trace(panel.traces.problem, 0).text", expected=True)
     buttons = page.locator(".workbench-problem .widget-toggle-button")
     assert buttons.count() == 3

@@ -79,7 +79,7 @@ class Workbench(ipywidgets.VBox):
         self.keep.on_click(lambda _: self.keep_figure())
         self.kept_words = ipywidgets.HTML()
         self.top = ipywidgets.HBox(
-            [self.shelf, self.kept_words, self.keep], layout={"flex_flow": "row wrap", "align_items": "center"}
+            [self.shelf, self.kept_words, self.keep], layout={"flex_flow": "row wrap", "align_items": "flex-start"}
         )
 
     def _restored(self) -> None:
